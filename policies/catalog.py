@@ -1,0 +1,103 @@
+"""The one inventory: every rule and gate, found by walking the family folders, known by a unique id.
+
+To add a rule, write one decorated function in its family's folder. The id is the function's name with dashes, in the
+namespace of the family (``lint.path-is-kebab-case``); a duplicate or malformed id fails at import. The docstring is
+product text: why it hurts a consumer, and the compatible way to get what was wanted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from inspect import cleandoc
+from typing import Any, Literal
+
+from policies.findings import Severity
+
+Family = Literal["lint", "compat", "lifecycle", "traffic"]
+FAMILIES: tuple[Family, ...] = ("lint", "compat", "lifecycle", "traffic")
+_ID = re.compile(r"[a-z]+\.[a-z0-9]+(-[a-z0-9]+)*")
+
+
+class InvalidCatalog(Exception):
+    """Two rules share an id, or an id is malformed: a fault of the build, found at import."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One rule, gate or policy. `examples` maps a kind (``good``/``bad``, ``breaks``/``safe``, ``pass``/``block``) to
+    cases that are its tests, its documentation and part of the answer to a refused publisher. `taxonomy` classifies a
+    compat rule (area, kind, action, direction)."""
+
+    id: str
+    family: Family
+    severity: Severity
+    text: str
+    function: Callable[..., Any]
+    examples: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    taxonomy: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Options a ruleset may set, with their defaults."""
+
+    @property
+    def summary(self) -> str:
+        return self.text.partition("\n")[0]
+
+
+_entries: dict[str, Entry] = {}
+
+
+def register(
+    family: Family,
+    function: Callable[..., Any],
+    *,
+    severity: Severity,
+    examples: Mapping[str, Iterable[Any]] | None = None,
+    taxonomy: Mapping[str, str] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Entry:
+    """Called by the families' decorators. Raises `InvalidCatalog`."""
+    id_ = f"{family}.{function.__name__.replace('_', '-')}"
+    if not _ID.fullmatch(id_):
+        raise InvalidCatalog(f"{id_} is not <family>.<kebab-case>")
+    if id_ in _entries and _entries[id_].function.__module__ != function.__module__:
+        raise InvalidCatalog(f"{id_} is defined in {_entries[id_].function.__module__} and {function.__module__}")
+    if not function.__doc__:
+        raise InvalidCatalog(f"{id_} has no docstring; it is what a refused publisher reads")
+    entry = Entry(
+        id=id_,
+        family=family,
+        severity=severity,
+        text=cleandoc(function.__doc__),
+        function=function,
+        examples={kind: tuple(cases) for kind, cases in (examples or {}).items()},
+        taxonomy=dict(taxonomy or {}),
+        options=dict(options or {}),
+    )
+    _entries[id_] = entry
+    return entry
+
+
+@cache
+def discover() -> None:
+    """Import every module below the family folders once, in sorted order."""
+    for family in FAMILIES:
+        package = importlib.import_module(f"policies.{family}")
+        for module in sorted(info.name for info in pkgutil.walk_packages(package.__path__, f"policies.{family}.")):
+            importlib.import_module(module)
+
+
+def entries(family: Family | None = None) -> tuple[Entry, ...]:
+    """Everything in the catalog (of one family), sorted by id."""
+    discover()
+    return tuple(_entries[id_] for id_ in sorted(_entries) if family in (None, _entries[id_].family))
+
+
+def get(id_: str) -> Entry:
+    """Raises `KeyError` for an unknown id."""
+    discover()
+    return _entries[id_]

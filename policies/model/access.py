@@ -1,0 +1,101 @@
+"""Who may call, and how much: consumers, applications, credentials, plans, limits, subscriptions, issuers.
+
+Secrets never appear here, only their digests. A digest is ``sha256(secret)`` in lower-case hex: secrets are 256 random
+bits, so a slow hash would add latency and no safety.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any, Literal
+
+from msgspec import Struct
+
+
+def secret_digest(secret: str) -> str:
+    """The only form in which a generated secret is kept."""
+    return sha256(secret.encode()).hexdigest()
+
+
+class Limit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """At most `requests` in any `window` seconds; with `burst`, a rate instead.
+
+    Without `burst` the promise is strict: no window of that length, wherever it starts, sees more than `requests`.
+    With `burst` the limit is a GCRA: a steady `requests`/`window` with up to `burst` at once, so a window may see up to
+    `requests + burst`. `operations` restricts the limit to those operationIds (empty: every operation).
+    """
+
+    name: str
+    requests: int
+    window: int
+    burst: int | None = None
+    operations: tuple[str, ...] = ()
+
+
+class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A named set of limits. `on_counter_loss` says what happens when the shared counters cannot be reached."""
+
+    name: str
+    title: str = ""
+    limits: tuple[Limit, ...] = ()
+    max_concurrent: int | None = None
+    on_counter_loss: Literal["local", "open", "closed"] = "local"
+
+
+class Subscription(Struct, frozen=True, kw_only=True):
+    """application x contract major x plan."""
+
+    contract: str
+    major: int
+    plan: str
+
+
+class Application(Struct, frozen=True, kw_only=True):
+    """A caller. `sites` ``None`` means all; `pins` maps a contract to the major served when a call names none.
+    `party` is passed to backends (``SUP-10021``)."""
+
+    id: str
+    name: str
+    consumer: str
+    audience: Literal["internal", "partner"]
+    party: str | None = None
+    sites: tuple[str, ...] | None = None
+    scopes: tuple[str, ...] = ()
+    pins: dict[str, int] = {}
+    subscriptions: tuple[Subscription, ...] = ()
+
+
+class ApiKey(Struct, frozen=True, kw_only=True):
+    """An API key as the gateway knows it. `expires_at` is unix seconds."""
+
+    id: str
+    digest: str
+    application: str
+    expires_at: int | None = None
+
+
+class Subject(Struct, frozen=True, kw_only=True):
+    """A JWT identity: tokens of `issuer` whose subject claim equals `subject` speak for `application`."""
+
+    id: str
+    issuer: str
+    subject: str
+    application: str
+    expires_at: int | None = None
+
+
+class Issuer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who may sign tokens. Either `jwks` is embedded, or `jwks_uri` is fetched by the gateway in the background.
+
+    `issuer` is compared whole with the ``iss`` claim. `subject_claim` identifies the caller (see `Subject`).
+    """
+
+    name: str
+    issuer: str
+    audience: str
+    algorithms: tuple[str, ...] = ("ES256", "EdDSA", "RS256")
+    jwks: dict[str, Any] | None = None
+    jwks_uri: str | None = None
+    subject_claim: str = "client_id"
+    scope_claim: str = "scope"
+    token_types: tuple[str, ...] = ("at+jwt", "JWT", "")

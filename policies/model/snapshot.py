@@ -1,0 +1,118 @@
+"""The snapshot: the only thing that crosses from the control plane to the data plane.
+
+One JSON object, the same on the wire and on disk::
+
+    {"format": 1, "digest": "sha256:...", "snapshot": {...}}
+
+`digest` is computed over the exact bytes of the ``snapshot`` member, so a truncated or flipped file is refused before
+anything is built from it. Documents are carried once each, by digest, as the publisher wrote them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from policies.model.access import ApiKey, Application, Issuer, Plan, Subject
+from policies.model.contract import Contract, Rollout, Version
+
+FORMAT = 1
+"""Raised when an older gateway could misread a newer snapshot."""
+
+
+class SnapshotRefused(ValueError):
+    """The bytes are not a snapshot this build may serve; the message says why."""
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """Everything a gateway needs to serve. `revision` grows with every change; `compiled_at` is unix seconds.
+
+    `versions` holds every version that is in review, live or retired. `documents` maps digest to OpenAPI document.
+    """
+
+    revision: int
+    compiled_at: int
+    contracts: tuple[Contract, ...] = ()
+    versions: tuple[Version, ...] = ()
+    rollouts: tuple[Rollout, ...] = ()
+    documents: dict[str, dict[str, Any]] = {}
+    applications: tuple[Application, ...] = ()
+    api_keys: tuple[ApiKey, ...] = ()
+    subjects: tuple[Subject, ...] = ()
+    plans: tuple[Plan, ...] = ()
+    issuers: tuple[Issuer, ...] = ()
+
+
+class _Envelope(Struct):
+    format: int
+    digest: str
+    snapshot: msgspec.Raw
+
+
+def dumps(snapshot: Snapshot) -> bytes:
+    """Serialise, with checksum. Equal snapshots give equal bytes."""
+    body = msgspec.json.encode(snapshot, order="deterministic")
+    envelope = _Envelope(format=FORMAT, digest=digest_of(body), snapshot=msgspec.Raw(body))
+    return msgspec.json.encode(envelope)
+
+
+def loads(data: bytes) -> tuple[Snapshot, str]:
+    """Verify and parse; returns the snapshot and its digest.
+
+    Raises `SnapshotRefused` for anything that is not a whole, unaltered, self-consistent snapshot of our format.
+    """
+    try:
+        envelope = msgspec.json.decode(data, type=_Envelope)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SnapshotRefused(f"not a snapshot: {error}") from error
+    if envelope.format != FORMAT:
+        raise SnapshotRefused(f"snapshot format {envelope.format} is not the format {FORMAT} that this gateway reads")
+    body = bytes(envelope.snapshot)
+    if digest_of(body) != envelope.digest:
+        raise SnapshotRefused("checksum does not match: the snapshot was truncated or altered")
+    try:
+        snapshot = msgspec.json.decode(body, type=Snapshot)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SnapshotRefused(f"not a snapshot: {error}") from error
+    if faults := list(faults_of(snapshot)):
+        raise SnapshotRefused("snapshot contradicts itself: " + "; ".join(faults[:5]))
+    return snapshot, envelope.digest
+
+
+def digest_of(body: bytes) -> str:
+    return "sha256:" + sha256(body).hexdigest()
+
+
+def faults_of(snapshot: Snapshot) -> Iterator[str]:
+    """Every reference that leads nowhere. A snapshot with a fault is never served and never committed."""
+    contracts = {contract.name for contract in snapshot.contracts}
+    applications = {application.id for application in snapshot.applications}
+    plans = {plan.name for plan in snapshot.plans}
+    issuers = {issuer.issuer for issuer in snapshot.issuers}
+    numbers = {(version.contract, version.number) for version in snapshot.versions}
+    for version in snapshot.versions:
+        if version.contract not in contracts:
+            yield f"version {version.contract}@{version.number} belongs to no contract"
+        if version.digest not in snapshot.documents:
+            yield f"version {version.contract}@{version.number} has no document {version.digest}"
+    for rollout in snapshot.rollouts:
+        if (rollout.contract, rollout.version) not in numbers:
+            yield f"rollout of {rollout.contract}@{rollout.version} names no version"
+    for application in snapshot.applications:
+        for subscription in application.subscriptions:
+            if subscription.contract not in contracts:
+                yield f"application {application.id} subscribes to unknown contract {subscription.contract}"
+            if subscription.plan not in plans:
+                yield f"application {application.id} is on unknown plan {subscription.plan}"
+    for key in snapshot.api_keys:
+        if key.application not in applications:
+            yield f"API key {key.id} belongs to no application"
+    for subject in snapshot.subjects:
+        if subject.application not in applications:
+            yield f"credential {subject.id} belongs to no application"
+        if subject.issuer not in issuers:
+            yield f"credential {subject.id} names unknown issuer {subject.issuer}"
