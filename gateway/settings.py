@@ -1,0 +1,65 @@
+"""Everything an operator can turn, with its default. Read once when a process starts, from ``WEIGHBRIDGE_GATEWAY_*``.
+
+Units are in the names: ``_seconds``, ``_bytes``. Limits on clients guard the process, not the contract: a contract's
+own body cap comes with the snapshot.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Raises `pydantic.ValidationError` for a value that is not what its field says."""
+
+    model_config = SettingsConfigDict(env_prefix="WEIGHBRIDGE_GATEWAY_", extra="ignore", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    """``0`` takes a free port (tests)."""
+    admin_host: str = "127.0.0.1"
+    admin_port: int = Field(8001, ge=0, le=65535)
+    """``/healthz``, ``/readyz`` and ``/metrics``. Never expose it to clients."""
+
+    registry_url: str = "http://127.0.0.1:8080"
+    registry_key: SecretStr = SecretStr("")
+    """A management key of any role, for the snapshot feed."""
+    state_dir: Path = Path(".weighbridge/gateway")
+    """The last good snapshot is kept here."""
+    counters_url: str = "memory://"
+    """``memory://`` (each worker counts for itself) or ``redis://host:port/db`` (all gateways count together)."""
+
+    workers: int = Field(1, ge=1, le=64)
+    drain_seconds: float = Field(10.0, ge=0)
+    """From SIGTERM to the moment in which unfinished exchanges are cut."""
+    drain_notice_seconds: float = Field(0.0, ge=0)
+    """Between "not ready" and "no longer accepting": the time a load balancer needs to notice. Part of the drain."""
+
+    log: Literal["json", "console"] = "json"
+    access_log: str = "-"
+    """A path, ``-`` for standard output, or empty for none."""
+
+    max_connections: int = Field(10_000, ge=1)
+    """Per worker. Connections beyond are closed as soon as they are accepted."""
+    max_head_bytes: int = Field(32_768, ge=1024)
+    max_target_bytes: int = Field(8_192, ge=64)
+    max_headers: int = Field(100, ge=8)
+    head_seconds: float = Field(10.0, gt=0)
+    """From the first byte of a head to its last."""
+    idle_seconds: float = Field(75.0, gt=0)
+    """A kept-alive connection without a request."""
+    body_idle_seconds: float = Field(30.0, gt=0)
+    """Between two reads of a request body, or two writes of a reply that the client does not take."""
+
+    upstream_idle_seconds: float = Field(30.0, gt=0)
+    """Between two reads of a reply from upstream. The other upstream timeouts come with the contract."""
+    upstream_keepalive_seconds: float = Field(45.0, gt=0)
+    """A pooled upstream connection without a request."""
+    upstream_max_idle: int = Field(128, ge=0)
+    """Pooled connections kept per upstream."""
+    max_judged_response_bytes: int = Field(1_048_576, ge=0)
+    """A larger response streams through and is counted as not evaluated."""
