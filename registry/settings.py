@@ -1,0 +1,33 @@
+"""Every setting of the registry: its environment variable is ``WEIGHBRIDGE_REGISTRY_`` and the field's name."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Read from the environment; keyword arguments win."""
+
+    model_config = SettingsConfigDict(env_prefix="WEIGHBRIDGE_REGISTRY_", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address the management API listens on.")
+    port: int = Field(8080, ge=0, le=65535, description="Port of the management API; 0 picks a free one.")
+    database_url: str = Field(
+        "sqlite:///.weighbridge/registry.db",
+        description="Where the registry keeps everything: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE.",
+        repr=False,  # may carry a password
+    )
+    admin_key: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="The bootstrap key of the platform admin; create operators with it, then unset it.",
+    )
+    issuer: str = Field(
+        "http://127.0.0.1:8080", description="Issuer of the tokens that the registry signs: its own external address."
+    )
+    audience: str = Field("weighbridge", description="Audience of the tokens that the registry signs.")
+    token_seconds: int = Field(3600, ge=60, le=86400, description="How long a token is valid, in seconds.")
+    log: Literal["json", "console"] = Field("json", description="How log lines are written.")

@@ -1,0 +1,212 @@
+"""What the registry remembers beyond the nouns of `policies.model`: frozen structs, one per table.
+
+A column of a table holds the field of its name; fields without a column live together in the row's ``body`` (JSON), so
+a new field with a default needs no migration. Instants are unix seconds UTC. Secrets appear as digests only; the one
+exception is `SigningKey.private_pem`, which the token endpoint needs and which never leaves the registry.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from policies.findings import Waiver
+from policies.model.access import Issuer
+from policies.model.contract import Audience, Contact, Version
+
+Role = Literal["admin", "member", "reader"]
+CredentialKind = Literal["api-key", "client-secret", "subject"]
+
+
+class Team(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Owns contracts; operators with the role `member` belong to one."""
+
+    name: str
+    title: str = ""
+    contacts: tuple[Contact, ...] = ()
+
+
+class Operator(Struct, frozen=True, kw_only=True):
+    """A holder of a management key ``wbo_<id>_<secret>``; `digest` is of the whole key. `team` is for members."""
+
+    id: str
+    name: str
+    role: Role
+    team: str | None = None
+    digest: str
+    created_at: int
+    created_by: str
+    expires_at: int | None = None
+    revoked_at: int | None = None
+
+    def __repr__(self) -> str:
+        return f"Operator(id={self.id!r}, name={self.name!r}, role={self.role!r}, team={self.team!r})"
+
+
+class StoredVersion(Version, frozen=True, kw_only=True):
+    """A version with who made it and when; `as_version` drops what the gateway need not know."""
+
+    author: str
+    created_at: int
+    approver: str | None = None
+    submitted_at: int | None = None
+    summary: str = ""
+
+    def as_version(self) -> Version:
+        return Version(**{name: getattr(self, name) for name in Version.__struct_fields__})
+
+
+class StoredDocument(Struct, frozen=True, kw_only=True):
+    """A document for ever: `tree` as parsed, `text` as the publisher wrote it."""
+
+    digest: str
+    tree: dict[str, Any]
+    text: str
+    created_at: int
+
+
+class StoredEvidence(Struct, frozen=True, kw_only=True):
+    """The judgement a version was last admitted with, as plain JSON: reports and comparisons in wire shape."""
+
+    contract: str
+    number: str
+    at: int
+    action: str
+    ruleset: str
+    bump: str
+    lint: dict[str, Any] | None = None
+    comparisons: tuple[dict[str, Any], ...] = ()
+    gates: dict[str, Any] | None = None
+
+
+class Consumer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A partner or an internal team; its applications inherit `audience`. `id` is a slug chosen by the user."""
+
+    id: str
+    name: str
+    audience: Audience
+    contacts: tuple[Contact, ...] = ()
+
+
+class RegisteredApplication(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An application as registered; `id` is a slug, unique over all consumers. `sites` ``None`` means all sites."""
+
+    id: str
+    name: str
+    consumer: str
+    party: str | None = None
+    sites: tuple[str, ...] | None = None
+    scopes: tuple[str, ...] = ()
+    pins: dict[str, int] = {}
+
+
+class Credential(Struct, frozen=True, kw_only=True):
+    """How an application proves itself. `digest` is of the whole generated string (``wbk_<id>_<secret>`` or
+    ``wbs_<id>_<secret>``); a ``subject`` has `issuer` (an issuer's name) and `subject` instead."""
+
+    id: str
+    application: str
+    kind: CredentialKind
+    label: str = ""
+    digest: str | None = None
+    issuer: str | None = None
+    subject: str | None = None
+    created_at: int
+    created_by: str
+    expires_at: int | None = None
+    revoked_at: int | None = None
+
+    def is_live(self, now: int) -> bool:
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
+    def __repr__(self) -> str:
+        return f"Credential(id={self.id!r}, application={self.application!r}, kind={self.kind!r})"
+
+
+class StoredSubscription(Struct, frozen=True, kw_only=True):
+    """application x contract major x plan, since when."""
+
+    application: str
+    contract: str
+    major: int
+    plan: str
+    created_at: int
+    created_by: str
+
+
+class StoredIssuer(Issuer, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An issuer; `embedded` marks the registry itself, whose `jwks` are compiled from its signing keys."""
+
+    embedded: bool = False
+
+    def as_issuer(self) -> Issuer:
+        return Issuer(**{name: getattr(self, name) for name in Issuer.__struct_fields__})
+
+
+class StoredWaiver(Struct, frozen=True, kw_only=True):
+    """An asked-for waiver; it counts once `approver` (never the author) has approved it, until `expires_at`."""
+
+    id: str
+    contract: str
+    fingerprint: str
+    rule: str
+    reason: str
+    author: str
+    created_at: int
+    expires_at: int
+    approver: str | None = None
+    approved_at: int | None = None
+    revoked_at: int | None = None
+
+    def as_waiver(self) -> Waiver | None:
+        """What policies see: ``None`` while nobody has approved it, or after it was revoked."""
+        if self.approver is None or self.revoked_at is not None:
+            return None
+        return Waiver(
+            id=self.id,
+            contract=self.contract,
+            fingerprint=self.fingerprint,
+            rule=self.rule,
+            reason=self.reason,
+            author=self.author,
+            approver=self.approver,
+            expires_at=self.expires_at,
+        )
+
+
+class SigningKey(Struct, frozen=True, kw_only=True):
+    """A key of the embedded issuer. Retired keys stay in the JWKS until `retired_at` plus a token's life is past."""
+
+    kid: str
+    private_pem: str
+    public_jwk: dict[str, Any]
+    created_at: int
+    retired_at: int | None = None
+
+    def __repr__(self) -> str:
+        return f"SigningKey(kid={self.kid!r})"
+
+
+class AuditEntry(Struct, frozen=True, kw_only=True):
+    """One change. `subject` is a path (``contracts/shipment/versions/1.1.0``); `before`/`after` hold what changed."""
+
+    seq: int
+    at: int
+    actor: str
+    role: Role
+    action: str
+    subject: str
+    before: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
+    reason: str | None = None
+    revision: int
+
+
+class SnapshotRow(Struct, frozen=True, kw_only=True):
+    """A compiled snapshot: `data` is the exact bytes a gateway is given, `digest` their checksum and ETag."""
+
+    revision: int
+    digest: str
+    compiled_at: int
+    data: bytes
