@@ -1,0 +1,128 @@
+"""The management API as the command line speaks it. Owns addresses, the key and the translation of problems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx
+
+from weighbridge.errors import CommandError, Exit
+from weighbridge.settings import ClientSettings, read_private
+
+
+class Refused(CommandError):
+    """The registry said no. `problem` is its problem+json body."""
+
+    def __init__(self, message: str, problem: Mapping[str, Any], *, code: Exit, lines: tuple[str, ...] = ()) -> None:
+        super().__init__(message, code=code, lines=lines)
+        self.problem = problem
+
+    @property
+    def status(self) -> int:
+        return int(self.problem.get("status", 0))
+
+
+class Client:
+    """A thin client of ``/v1``: JSON in, JSON out, every problem a `Refused`."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx.Client(
+            base_url=self.url, headers={"Authorization": f"Bearer {key}"}, timeout=60, trust_env=False
+        )
+
+    @classmethod
+    def from_settings(cls, settings: ClientSettings | None = None) -> Client:
+        """Environment first, then what `weighbridge up` left behind."""
+        settings = settings or ClientSettings()
+        left = read_private(settings.home / "client.json")
+        url = settings.url or left.get("url") or "http://127.0.0.1:8080"
+        key = settings.key.get_secret_value() if settings.key else left.get("key")
+        if not key:
+            raise CommandError(
+                f"no management key for {url}: set WEIGHBRIDGE_KEY, or run this where `weighbridge up` runs",
+                code=Exit.UNREACHABLE,
+            )
+        return cls(url, key)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """Raises `Refused` for any 4xx/5xx and `CommandError` when nobody answers."""
+        query = {name: _query(value) for name, value in (params or {}).items() if value is not None}
+        try:
+            response = self._http.request(method, path, json=body, params=query, headers=dict(headers or {}))
+        except httpx.HTTPError as error:
+            reason = str(error) or type(error).__name__
+            raise CommandError(
+                f"the registry at {self.url} does not answer ({reason}): is it running?", code=Exit.UNREACHABLE
+            ) from error
+        if response.is_error:
+            raise refusal(response)
+        return response
+
+    def get(self, path: str, **params: Any) -> Any:
+        return self.request("GET", path, params=params).json()
+
+    def put(self, path: str, body: Any, **params: Any) -> Any:
+        return self.request("PUT", path, body, params=params).json()
+
+    def post(self, path: str, body: Any, **params: Any) -> Any:
+        return self.request("POST", path, body, params=params).json()
+
+    def delete(self, path: str, **params: Any) -> None:
+        self.request("DELETE", path, params=params)
+
+    def find(self, path: str) -> Any | None:
+        """Like `get`, with ``None`` for what does not exist."""
+        try:
+            return self.get(path)
+        except Refused as refused:
+            if refused.status == 404:
+                return None
+            raise
+
+    def items(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
+        """Every item of a list, page by page."""
+        cursor = None
+        while True:
+            page = self.get(path, **params, limit=200, cursor=cursor)
+            yield from page["items"]
+            cursor = page["page"].get("next_cursor")
+            if not cursor:
+                return
+
+
+def refusal(response: httpx.Response) -> Refused:
+    """A problem+json answer as one line, with a line per fault below it."""
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = {}
+    if not isinstance(problem, dict):
+        problem = {}
+    problem.setdefault("status", response.status_code)
+    headline = problem.get("title") or f"the registry answered {response.status_code}"
+    detail = problem.get("detail")
+    faults = tuple(
+        f"  {fault.get('pointer') or '/'}"
+        + (f" (line {fault['line']})" if fault.get("line") else "")
+        + f": {fault.get('detail', '')}"
+        for fault in problem.get("errors") or ()
+    )
+    code = {401: Exit.UNREACHABLE, 422: Exit.REFUSED, 409: Exit.REFUSED, 403: Exit.REFUSED}.get(
+        response.status_code, Exit.UNREADABLE
+    )
+    message = f"{headline}: {detail}" if detail and detail != headline else headline
+    return Refused(message, problem, code=code, lines=faults)
+
+
+def _query(value: Any) -> str:
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)

@@ -1,0 +1,24 @@
+"""The commands, one file per subject, each with a `register` function. Imports that cost time stand in the functions.
+
+A command returns its exit code; anything it cannot do is a `CommandError`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from weighbridge.errors import CommandError
+from weighbridge.printing import Format
+
+FormatOption = Annotated[Format, typer.Option("--format", help="text for people, json for programs.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen, change nothing.")]
+
+
+def split_reference(reference: str) -> tuple[str, str | None]:
+    """``shipment@1.1.0`` -> ``("shipment", "1.1.0")``; the version may be a major, or absent."""
+    contract, _, number = reference.partition("@")
+    if not contract or (not number and "@" in reference):
+        raise CommandError(f"{reference!r} is not CONTRACT or CONTRACT@VERSION, e.g. shipment@1.1.0 or shipment@1")
+    return contract, number or None

@@ -1,0 +1,217 @@
+"""Applications and their credentials: who may call, with what, on which plan."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from weighbridge.commands import FormatOption, split_reference
+from weighbridge.commands.contracts import day
+from weighbridge.errors import CommandError, Exit
+from weighbridge.printing import Format, out, say_json, table
+
+Application = Annotated[str, typer.Argument(metavar="APPLICATION")]
+
+apps = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(apps, name="apps", help="Applications, their credentials and subscriptions.")
+    app.command()(plans)
+    app.command()(token)
+
+
+@apps.command("list")
+def list_apps(format: FormatOption = Format.TEXT) -> int:
+    """List the applications."""
+    items = list(_client().items("/v1/applications"))
+    if format is Format.JSON:
+        say_json(items)
+    else:
+        table(
+            ("application", "consumer", "sites", "scopes"),
+            ((a["id"], a["consumer"], "all" if a.get("sites") is None else a["sites"], a["scopes"]) for a in items),
+            empty="no applications yet: weighbridge apps create NAME --consumer CONSUMER",
+        )
+    return Exit.OK
+
+
+@apps.command("show")
+def show(application: Application, format: FormatOption = Format.TEXT) -> int:
+    """Show one application with its subscriptions and credentials."""
+    client = _client()
+    held = client.get(f"/v1/applications/{application}")
+    credentials = list(client.items(f"/v1/applications/{application}/credentials"))
+    subscriptions = list(client.items(f"/v1/applications/{application}/subscriptions"))
+    if format is Format.JSON:
+        say_json({**held, "credentials": credentials, "subscriptions": subscriptions})
+        return Exit.OK
+    out.print(f"[bold]{held['id']}[/]  {held.get('name', '')}  (consumer {held['consumer']})")
+    out.print(f"sites   {'all' if held.get('sites') is None else ', '.join(held['sites'])}")
+    out.print(f"scopes  {' '.join(held['scopes'])}")
+    table(
+        ("subscription", "plan"),
+        ((f"{s['contract']} v{s['major']}", s["plan"]) for s in subscriptions),
+        empty="no subscriptions",
+    )
+    table(
+        ("credential", "kind", "created", "expires", "revoked"),
+        (
+            (c["id"], c["kind"], day(c.get("created_at")), day(c.get("expires_at")), day(c.get("revoked_at")))
+            for c in credentials
+        ),
+        empty="no credentials",
+    )
+    return Exit.OK
+
+
+@apps.command("create")
+def create(
+    application: Application,
+    consumer: Annotated[str, typer.Option(help="The partner or team it belongs to; created when new.")],
+    audience: Annotated[str, typer.Option(help="internal or partner, for a new consumer.")] = "partner",
+    scope: Annotated[list[str] | None, typer.Option(help="A scope it may use; repeat for more.")] = None,
+    site: Annotated[
+        list[str] | None, typer.Option(help="A site it may reach; repeat for more. None: all sites.")
+    ] = None,
+    party: Annotated[str | None, typer.Option(help="Party id passed to backends, e.g. SUP-10021.")] = None,
+    format: FormatOption = Format.TEXT,
+) -> int:
+    """Create an application, or change its scopes and sites."""
+    client = _client()
+    if client.find(f"/v1/consumers/{consumer}") is None:
+        client.put(f"/v1/consumers/{consumer}", {"title": consumer, "audience": audience})
+    body = {"name": application, "consumer": consumer, "scopes": scope or [], "sites": site, "party": party}
+    held = client.put(f"/v1/applications/{application}", body)
+    if format is Format.JSON:
+        say_json(held)
+    else:
+        out.print(f"application [bold]{application}[/] of {consumer}")
+        out.print(f"next: weighbridge apps subscribe {application} CONTRACT@MAJOR --plan PLAN", style="dim")
+    return Exit.OK
+
+
+@apps.command("subscribe")
+def subscribe(
+    application: Application,
+    contract: Annotated[str, typer.Argument(metavar="CONTRACT@MAJOR")],
+    plan: Annotated[str, typer.Option(help="Plan whose limits apply.")],
+    format: FormatOption = Format.TEXT,
+) -> int:
+    """Subscribe an application to a contract's major on a plan."""
+    name, major = split_reference(contract)
+    if major is None or not major.isdigit():
+        raise CommandError(f"subscriptions are to a major: {name}@1")
+    held = _client().put(f"/v1/applications/{application}/subscriptions/{name}/{major}", {"plan": plan})
+    if format is Format.JSON:
+        say_json(held)
+    else:
+        out.print(f"{application} may call [bold]{name} v{major}[/] on plan {plan}")
+    return Exit.OK
+
+
+@apps.command("key")
+def key(application: Application, format: FormatOption = Format.TEXT) -> int:
+    """Create an API key. It is shown once: the registry keeps only its digest."""
+    return _credential(application, "api-key", format)
+
+
+@apps.command("secret")
+def secret(application: Application, format: FormatOption = Format.TEXT) -> int:
+    """Create an OAuth client secret. It is shown once."""
+    return _credential(application, "client-secret", format)
+
+
+@apps.command("revoke")
+def revoke(application: Application, credential: Annotated[str, typer.Argument(metavar="CREDENTIAL")]) -> int:
+    """Revoke a credential: refused everywhere within two seconds."""
+    _client().delete(f"/v1/applications/{application}/credentials/{credential}")
+    out.print(f"revoked {credential}")
+    return Exit.OK
+
+
+def _credential(application: str, kind: str, format: Format) -> int:
+    created = _client().post(f"/v1/applications/{application}/credentials", {"kind": kind})
+    if format is Format.JSON:
+        say_json(created)
+    else:
+        print(created["secret"])
+        from weighbridge.printing import err
+
+        err.print(
+            f"{kind} {created['id']} of {application}; this is the only time it is shown", style="dim", markup=False
+        )
+    return Exit.OK
+
+
+def plans(format: FormatOption = Format.TEXT) -> int:
+    """List the plans with their limits."""
+    items = list(_client().items("/v1/plans"))
+    if format is Format.JSON:
+        say_json(items)
+    else:
+        table(
+            ("plan", "limits", "at once", "counters lost"),
+            (
+                (
+                    p["name"],
+                    "; ".join(
+                        f"{limit['requests']} per {limit['window']} s"
+                        + (f", burst {limit['burst']}" if limit.get("burst") else "")
+                        for limit in p["limits"]
+                    ),
+                    p.get("max_concurrent"),
+                    p["on_counter_loss"],
+                )
+                for p in items
+            ),
+            empty="no plans yet",
+        )
+    return Exit.OK
+
+
+def token(
+    application: Application,
+    secret: Annotated[
+        str | None, typer.Option(envvar="WEIGHBRIDGE_CLIENT_SECRET", help="Client secret; by default the demo's own.")
+    ] = None,
+    scope: Annotated[list[str] | None, typer.Option(help="Ask for less than all scopes; repeat for more.")] = None,
+    format: FormatOption = Format.TEXT,
+) -> int:
+    """Get an access token (OAuth client credentials) and print it, ready for `curl -H "Authorization: Bearer ..."`."""
+    from weighbridge.settings import ClientSettings, read_private
+
+    settings = ClientSettings()
+    demo = read_private(settings.home / "demo.json")
+    secret = secret or (demo.get("secrets") or {}).get(application)
+    if not secret:
+        raise CommandError(f"no client secret for {application}: weighbridge apps secret {application}, then --secret")
+    url = settings.url or read_private(settings.home / "client.json").get("url") or "http://127.0.0.1:8080"
+    answer = fetch_token(url, application, secret, scope)
+    if format is Format.JSON:
+        say_json(answer)
+    else:
+        print(answer["access_token"])
+    return Exit.OK
+
+
+def fetch_token(url: str, application: str, secret: str, scope: list[str] | None = None) -> dict[str, Any]:
+    """RFC 6749 section 4.4. Raises `CommandError` with the server's own words."""
+    import httpx
+
+    form = {"grant_type": "client_credentials"} | ({"scope": " ".join(scope)} if scope else {})
+    try:
+        response = httpx.post(f"{url}/oauth/token", data=form, auth=(application, secret), timeout=10, trust_env=False)
+    except httpx.HTTPError as error:
+        raise CommandError(f"the registry at {url} does not answer ({error})", code=Exit.UNREACHABLE) from error
+    answer: dict[str, Any] = response.json()
+    if response.is_error:
+        raise CommandError(f"no token: {answer.get('error_description') or answer.get('error')}", code=Exit.REFUSED)
+    return answer
+
+
+def _client() -> Any:
+    from weighbridge.client import Client
+
+    return Client.from_settings()

@@ -1,0 +1,222 @@
+"""Asking for a verdict: lint a file, compare two, verify a backend against its contract, explain a rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from weighbridge.commands import FormatOption, split_reference
+from weighbridge.errors import CommandError, Exit
+from weighbridge.printing import Format, findings, out, say_json, table, verdict
+
+Ruleset = Annotated[str, typer.Option(help="baseline, strict or lenient.")]
+
+
+def register(app: typer.Typer) -> None:
+    for command in (lint, diff, verify, explain):
+        app.command()(command)
+
+
+def lint(
+    file: Annotated[Path, typer.Argument(metavar="FILE")],
+    ruleset: Ruleset = "baseline",
+    format: FormatOption = Format.TEXT,
+) -> int:
+    """Judge one document by the rules that matter to integrators. Needs no registry."""
+    from policies.findings import Severity
+    from policies.lint import check
+
+    report = check(read_document(file), load_ruleset(ruleset))
+    if format is Format.JSON:
+        from msgspec import to_builtins
+
+        say_json({"verdict": report.verdict, **to_builtins(report)})
+    else:
+        from msgspec import to_builtins
+
+        findings(to_builtins(report.findings))
+        count = {s: sum(f.severity is s for f in report.findings) for s in Severity}
+        covered = ", ".join(f"{number} {what}" for what, number in report.coverage.items())
+        out.print(
+            f"{verdict(report.verdict)}: {count[Severity.ERROR]} errors, {count[Severity.WARNING]} warnings, "
+            f"{count[Severity.INFO]} infos; looked at {covered} "
+            f"with ruleset {report.ruleset.name} {report.ruleset.version}"
+        )
+    return {"pass": Exit.OK, "fail": Exit.REFUSED}.get(report.verdict, Exit.UNDECIDED)
+
+
+def diff(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="A file, or a registered version such as shipment@1.1.0.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="A file, or a registered version.")],
+    ruleset: Ruleset = "baseline",
+    format: FormatOption = Format.TEXT,
+) -> int:
+    """Compare two versions: compatible, breaking (with proof) or unproven, and the version bump that takes."""
+    from policies.compat import check
+
+    comparison = check(document_of(old), document_of(new), load_ruleset(ruleset))
+    answer = comparison.to_dict()
+    if format is Format.JSON:
+        say_json(answer)
+    else:
+        findings(answer["findings"])
+        used = answer["ruleset"]
+        judge = f"{used['name']} {used['version']}"
+        out.print(f"{verdict(comparison.verdict)}: bump [bold]{comparison.bump}[/], judged by {judge}")
+    return {"compatible": Exit.OK, "breaking": Exit.REFUSED}.get(comparison.verdict, Exit.UNDECIDED)
+
+
+def verify(
+    reference: Annotated[str, typer.Argument(metavar="CONTRACT[@VERSION]", help="A registered version, or a file.")],
+    base_url: Annotated[str, typer.Option(help="Where the backend serves the contract's paths.")],
+    header: Annotated[
+        list[str] | None, typer.Option("--header", "-H", help="NAME: VALUE sent with every call.")
+    ] = None,
+    examples: Annotated[int, typer.Option(help="Generated cases per operation.", min=1, max=1000)] = 20,
+    max_seconds: Annotated[int, typer.Option(help="Time budget of the whole run.", min=1)] = 120,
+    junit: Annotated[Path | None, typer.Option(help="Also write a JUnit XML report there.")] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same cases.")] = 1,
+    format: FormatOption = Format.TEXT,
+) -> int:
+    """Call a backend as its contract says and judge every answer. Never green when nothing was evaluated."""
+    from weighbridge.verifying import Verification, verify_backend, write_junit
+
+    headers = dict(_header(text) for text in header or ())
+    name, document = _verifiable(reference)
+    result: Verification = verify_backend(
+        document, base_url, headers=headers, examples=examples, max_seconds=max_seconds, seed=seed
+    )
+    if junit is not None:
+        write_junit(result, name, junit)
+    if format is Format.JSON:
+        say_json({"contract": name, **result.to_dict()})
+    else:
+        table(
+            ("operation", "verdict", "calls", "2xx", "3xx", "4xx", "5xx", "failures"),
+            (
+                (
+                    o.operation,
+                    o.verdict,
+                    o.calls,
+                    *(o.classes.get(c, 0) or "" for c in ("2xx", "3xx", "4xx", "5xx")),
+                    len(o.failures),
+                )
+                for o in result.operations
+            ),
+            empty="the contract has no operations",
+        )
+        for operation in result.operations:
+            for failure in operation.failures:
+                out.print(f"[bold red]failed[/] {operation.operation}: {failure.title}", markup=True)
+                for line in failure.message.splitlines():
+                    out.print(f"        {line}", markup=False)
+        for fault in result.faults:
+            out.print(f"[yellow]not evaluated[/] {fault}")
+        evaluated = sum(o.verdict != "not-evaluated" for o in result.operations)
+        out.print(
+            f"{verdict(result.verdict)}: {evaluated} of {len(result.operations)} operations evaluated, seed {seed}"
+        )
+    return {"pass": Exit.OK, "fail": Exit.REFUSED}.get(result.verdict, Exit.UNDECIDED)
+
+
+def explain(
+    rule: Annotated[
+        str | None, typer.Argument(metavar="[RULE]", help="e.g. compat.response-property-removed; none lists all.")
+    ] = None,
+    format: FormatOption = Format.TEXT,
+) -> int:
+    """Say why a rule exists, with examples, and the compatible way to get what was wanted."""
+    from policies import catalog
+
+    if rule is None:
+        entries = catalog.entries()
+        if format is Format.JSON:
+            say_json([{"id": e.id, "severity": str(e.severity), "summary": e.summary} for e in entries])
+        else:
+            table(
+                ("rule", "severity", "what it says"), ((e.id, e.severity, e.summary) for e in entries), empty="no rules"
+            )
+        return Exit.OK
+    try:
+        entry = catalog.get(rule)
+    except KeyError:
+        import difflib
+
+        close = difflib.get_close_matches(rule, [e.id for e in catalog.entries()], 3, 0.4)
+        hint = f"; did you mean {' or '.join(close)}?" if close else "; `weighbridge explain` lists all"
+        raise CommandError(f"no rule is called {rule}{hint}") from None
+    if format is Format.JSON:
+        say_json(
+            {"id": entry.id, "severity": str(entry.severity), "text": entry.text, "explanation": catalog.explain(rule)}
+        )
+    else:
+        from rich.markdown import Markdown
+
+        out.print(Markdown(catalog.explain(rule)))
+    return Exit.OK
+
+
+def read_document(file: Path) -> Any:
+    """Read a file through the safe door. Files it refers to are read from its own folder and below, nowhere else."""
+    from registry.documents import InvalidDocument, parse
+    from weighbridge.applying import bundle_of
+
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise CommandError(f"{file}: {error.strerror}") from error
+    try:
+        return parse(data, files=bundle_of(file, data), name=file.name).document
+    except InvalidDocument as error:
+        lines = tuple(f"  {file}:{line or 1}: {pointer or '/'}: {detail}" for pointer, line, detail in error.faults)
+        raise CommandError(f"{file} is not a contract this can read", lines=lines) from error
+
+
+def document_of(reference: str) -> Any:
+    """A file when there is one of that name, else a registered version."""
+    path = Path(reference)
+    if path.is_file() or path.suffix in (".yaml", ".yml", ".json"):
+        return read_document(path)
+    from policies.model.document import Document
+    from weighbridge.client import Client
+    from weighbridge.commands.lifecycle import newest_of_major
+
+    client = Client.from_settings()
+    contract, number = split_reference(reference)
+    if number is None:
+        raise CommandError(f"{reference} is neither a file nor CONTRACT@VERSION")
+    if "." not in number:
+        number = newest_of_major(client, contract, number)
+    return Document(client.get(f"/v1/contracts/{contract}/versions/{number}/document"))
+
+
+def load_ruleset(name: str) -> Any:
+    from policies import rulesets
+
+    if name not in rulesets.names():
+        raise CommandError(f"no ruleset is called {name}; there are {', '.join(rulesets.names())}")
+    return rulesets.load(name)
+
+
+def _verifiable(reference: str) -> tuple[str, Any]:
+    if Path(reference).is_file() or "@" in reference:
+        return reference, document_of(reference)
+    from weighbridge.client import Client
+
+    contract = Client.from_settings().get(f"/v1/contracts/{reference}")
+    major = contract.get("default_major")
+    live = Client.from_settings().items(f"/v1/contracts/{reference}/versions")
+    majors = {int(v["number"].partition(".")[0]) for v in live if v["stage"] in ("published", "deprecated")}
+    if not majors:
+        raise CommandError(f"{reference} has no live version to verify against", code=Exit.UNDECIDED)
+    chosen = major if major in majors else max(majors)
+    return f"{reference}@{chosen}", document_of(f"{reference}@{chosen}")
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise CommandError(f"--header takes 'NAME: VALUE', not {text!r}")
+    return name.strip(), value.strip()

@@ -1,0 +1,86 @@
+"""How results reach a person or a program: tables for people, JSON for programs, colours only on a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+SEVERITY_STYLE = {"error": "bold red", "warning": "yellow", "info": "dim"}
+VERDICT_STYLE = {
+    "pass": "green",
+    "compatible": "green",
+    "fail": "bold red",
+    "breaking": "bold red",
+    "unproven": "yellow",
+    "not-evaluated": "yellow",
+}
+STAGE_STYLE = {"published": "green", "deprecated": "yellow", "retired": "red", "in-review": "cyan"}
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Format(StrEnum):
+    """``--format`` of every command."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def say_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+    """A table without ink that carries no meaning; `empty` is said instead of a table without rows."""
+    grid = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for heading in headings:
+        grid.add_column(heading, overflow="fold")
+    count = 0
+    for row in rows:
+        grid.add_row(*(_cell(value) for value in row))
+        count += 1
+    if count:
+        out.print(grid)
+    else:
+        out.print(f"[dim]{escape(empty)}[/]")
+
+
+def _cell(value: object) -> str:
+    if value is None or value == "":
+        return "[dim]-[/]"
+    text = escape(", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
+    style = STAGE_STYLE.get(text) or SEVERITY_STYLE.get(text) or VERDICT_STYLE.get(text)
+    return f"[{style}]{text}[/]" if style else text
+
+
+def findings(items: Iterable[Mapping[str, Any]], *, quiet: bool = False) -> None:
+    """Findings as a person reads them: what, where, why it hurts, what to do instead. `quiet` leaves out infos."""
+    for finding in items:
+        severity = str(finding.get("severity", "info"))
+        if quiet and severity == "info":
+            continue
+        where = finding.get("operation") or ""
+        place = finding.get("pointer") or finding.get("new") or finding.get("old_pointer") or finding.get("old") or ""
+        style = SEVERITY_STYLE.get(severity, "")
+        out.print(f"[{style}]{severity:7}[/] [bold]{escape(str(finding.get('rule', '')))}[/]  {escape(where)}")
+        if place:
+            out.print(f"        [dim]at {escape(str(place))}[/]")
+        out.print(f"        {escape(str(finding.get('message', '')))}")
+        if finding.get("witness") is not None:
+            proof = finding.get("proof") or "witness"
+            out.print(
+                f"        [dim]{escape(str(proof))}:[/] {escape(json.dumps(finding['witness'], ensure_ascii=False))}"
+            )
+        if finding.get("fix"):
+            out.print(f"        [green]instead:[/] {escape(str(finding['fix']))}")
+
+
+def verdict(text: str) -> str:
+    return f"[{VERDICT_STYLE.get(text, 'bold')}]{escape(text)}[/]"
