@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check static lock format clean
+.PHONY: help demo test check static docs lock format clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ static: .venv/dev ## format, lint, types, layers, lock
 format: .venv/dev ## rewrite the source in the one format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: .venv/dev ## write the generated pages
+	$(BIN)/python docs/generate.py
 
 lock: ## resolve the dependencies anew, with hashes and without index addresses (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \

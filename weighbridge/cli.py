@@ -5,10 +5,8 @@ Commands stand in `weighbridge.commands`, one file per subject. Exit codes: `wei
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
-import click
 import typer
 
 from weighbridge.commands import access, contracts, judging, lifecycle, running
@@ -20,6 +18,12 @@ EPILOG = (
     "4 registry unreachable."
 )
 
+
+def _leave(result: object) -> None:
+    """A command's return value is its exit code."""
+    raise typer.Exit(int(result) if isinstance(result, int) else int(Exit.OK))
+
+
 app = typer.Typer(
     name="weighbridge",
     help="A governed API gateway and contract registry.",
@@ -28,6 +32,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    result_callback=_leave,
 )
 for module in (running, contracts, judging, lifecycle, access):
     module.register(app)
@@ -35,26 +40,15 @@ for module in (running, contracts, judging, lifecycle, access):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    command = typer.main.get_command(app)
     try:
-        result = command.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        typer.main.get_command(app)(args=list(arguments) if arguments is not None else None, prog_name="weighbridge")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(Exit.OK)
     except CommandError as error:
         err.print(f"weighbridge: {error}", style="red", markup=False)
         for line in error.lines:
             err.print(line, markup=False)
         return int(error.code)
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message())
-        return int(Exit.OK)
-    except click.UsageError as error:
-        error.show()
-        return int(Exit.UNREADABLE)
-    except click.ClickException as error:
-        error.show()
-        return int(Exit.UNREADABLE)
-    except (click.Abort, KeyboardInterrupt):
+    except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader went away (`| head`): nothing to say to nobody
-        return int(Exit.OK)
-    return result if isinstance(result, int) else int(Exit.OK)
+    return int(Exit.OK)

@@ -1,0 +1,131 @@
+"""The command as a person meets it: help, errors of one line, exit codes."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from weighbridge.cli import main
+from weighbridge.errors import Exit
+
+DOCUMENT = """\
+openapi: 3.1.0
+info: {title: Notes, version: 1.0.0}
+paths:
+  /notes/{noteId}:
+    get:
+      operationId: getNote
+      parameters:
+        - {name: noteId, in: path, required: true, schema: {type: string, maxLength: 20}}
+      responses:
+        '200':
+          description: The note.
+          content:
+            application/json:
+              schema:
+                type: object
+                required: [text]
+                properties:
+                  text: {type: string, maxLength: 400}
+"""
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("WEIGHBRIDGE_URL", "WEIGHBRIDGE_KEY", "WEIGHBRIDGE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = main(list(arguments))
+    output = capsys.readouterr()
+    return code, output.out, output.err
+
+
+def test_no_arguments_is_help(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys)
+    assert code == Exit.UNREADABLE
+    assert "Exit codes: 0 yes" in out
+
+
+def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, error = run(capsys, "pubish")
+    assert code == Exit.UNREADABLE
+    assert "No such command 'pubish'" in error
+
+
+def test_an_equal_document_is_compatible(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.yaml").write_text(DOCUMENT)
+    code, out, _ = run(capsys, "diff", "a.yaml", "a.yaml", "--format", "json")
+    answer = json.loads(out)
+    assert (code, answer["verdict"], answer["bump"], answer["findings"]) == (Exit.OK, "compatible", "none", [])
+
+
+def test_a_break_exits_with_one_and_names_the_rule(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.yaml").write_text(DOCUMENT)
+    Path("b.yaml").write_text(DOCUMENT.replace("required: [text]", "required: []"))
+    code, out, _ = run(capsys, "diff", "a.yaml", "b.yaml", "--format", "json")
+    answer = json.loads(out)
+    assert (code, answer["verdict"], answer["bump"]) == (Exit.REFUSED, "breaking", "major")
+    assert [f["operation"] for f in answer["findings"] if f["severity"] == "error"] == ["GET /notes/{noteId}"]
+
+
+def test_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, error = run(capsys, "lint", "none.yaml")
+    assert (code, error) == (Exit.UNREADABLE, "weighbridge: none.yaml: No such file or directory\n")
+
+
+def test_a_document_that_cannot_be_read_says_the_line(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.yaml").write_text(DOCUMENT.replace("in: path", "in: trail"))
+    code, _, error = run(capsys, "lint", "a.yaml")
+    assert code == Exit.UNREADABLE
+    assert "a.yaml is not a contract this can read" in error
+    assert "a.yaml:5: /paths/~1notes~1{noteId}/get: the path has the variable {noteId}" in error
+
+
+def test_a_duplicate_key_says_the_line(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.yaml").write_text(DOCUMENT + "info: {}\n")
+    code, _, error = run(capsys, "lint", "a.yaml")
+    assert code == Exit.UNREADABLE
+    assert "a.yaml:19: /info: the key 'info' stands here twice (first on line 2)" in error
+
+
+def test_lint_reports_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.yaml").write_text(DOCUMENT)
+    code, out, _ = run(capsys, "lint", "a.yaml", "--format", "json")
+    answer = json.loads(out)
+    assert code == Exit.REFUSED
+    assert "lint.operations-declare-security" in {f["rule"] for f in answer["findings"] if f["severity"] == "error"}
+
+
+def test_explain_suggests_a_near_name(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, error = run(capsys, "explain", "compat.operation-remove")
+    assert code == Exit.UNREADABLE
+    assert "did you mean compat.operation-removed" in error
+
+
+def test_an_unknown_ruleset_lists_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.yaml").write_text(DOCUMENT)
+    code, _, error = run(capsys, "lint", "a.yaml", "--ruleset", "harsh")
+    assert (code, "baseline" in error) == (Exit.UNREADABLE, True)
+
+
+def test_without_a_registry_a_reference_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, error = run(capsys, "versions", "shipment")
+    assert code == Exit.UNREACHABLE
+    assert "set WEIGHBRIDGE_KEY" in error
+
+
+def test_up_names_a_taken_port_and_the_option_that_moves_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, _, error = run(capsys, "up", "--gateway-port", str(port))
+    assert code == Exit.UNREADABLE
+    assert f"port {port} of 127.0.0.1 cannot be used for the gateway (Address already in use)" in error
+    assert "--gateway-port" in error

@@ -1,0 +1,62 @@
+"""Problems from the registry become one line and a line per fault; silence becomes advice."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+
+from weighbridge.client import Client, refusal
+from weighbridge.errors import CommandError, Exit
+from weighbridge.settings import ClientSettings, write_private
+
+
+def answer(status: int, body: object) -> httpx.Response:
+    return httpx.Response(status, json=body, request=httpx.Request("GET", "http://registry/v1"))
+
+
+def test_a_problem_is_one_line_with_its_faults_below() -> None:
+    body = {
+        "title": "The document cannot be read",
+        "status": 400,
+        "detail": "2 faults",
+        "errors": [{"pointer": "/paths/~1a", "line": 7, "detail": "no responses"}, {"detail": "duplicate key"}],
+    }
+    refused = refusal(answer(400, body))
+    assert str(refused) == "The document cannot be read: 2 faults"
+    assert refused.lines == ("  /paths/~1a (line 7): no responses", "  /: duplicate key")
+    assert (refused.code, refused.status) == (Exit.UNREADABLE, 400)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, Exit.UNREACHABLE), (403, Exit.REFUSED), (409, Exit.REFUSED), (422, Exit.REFUSED)]
+)
+def test_a_status_decides_the_exit_code(status: int, code: Exit) -> None:
+    assert refusal(answer(status, {"title": "No"})).code is code
+
+
+def test_an_answer_that_is_no_problem_still_says_its_status() -> None:
+    response = httpx.Response(502, text="<html>", request=httpx.Request("GET", "http://registry/v1"))
+    assert str(refusal(response)) == "the registry answered 502"
+
+
+def test_a_registry_that_does_not_answer_is_named() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    with pytest.raises(CommandError, match=f"the registry at {url} does not answer") as caught:
+        Client(url, "wbo_x").get("/v1/contracts")
+    assert caught.value.code is Exit.UNREACHABLE
+
+
+def test_without_a_key_the_command_line_says_what_to_set(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="set WEIGHBRIDGE_KEY"):
+        Client.from_settings(ClientSettings(home=tmp_path, url=None, key=None))
+
+
+def test_what_up_left_behind_is_used(tmp_path: Path) -> None:
+    write_private(tmp_path / "client.json", {"url": "http://127.0.0.1:1", "key": "wbo_x"})
+    assert (tmp_path / "client.json").stat().st_mode & 0o777 == 0o600
+    assert Client.from_settings(ClientSettings(home=tmp_path, url=None, key=None)).url == "http://127.0.0.1:1"
