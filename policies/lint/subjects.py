@@ -52,10 +52,8 @@ class Schema:
     pointer: str
     lanes: frozenset[Lane]
     roles: frozenset[Role]
-
-    @property
-    def types(self) -> frozenset[str]:
-        return types_of(self.raw)
+    types: frozenset[str]
+    """See `types_of`."""
 
     @property
     def is_composed(self) -> bool:
@@ -72,10 +70,8 @@ class Property:
     schema: Mapping[str, Any]
     owner: Mapping[str, Any]
     lanes: frozenset[Lane]
-
-    @property
-    def types(self) -> frozenset[str]:
-        return types_of(self.schema)
+    types: frozenset[str]
+    """See `types_of`."""
 
 
 def types_of(raw: Mapping[str, Any]) -> frozenset[str]:

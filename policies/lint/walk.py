@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from policies.lint.rule import Target
-from policies.lint.subjects import Body, Lane, Path, Property, Role, Schema
+from policies.lint.subjects import Body, Lane, Path, Property, Role, Schema, types_of
 from policies.model.document import Document, Node, Operation, Parameter, Payload, Response, UnresolvedReference, escape
 
 _ONE: Mapping[str, Role] = {
@@ -40,6 +40,7 @@ class Walk:
         self._parameters: dict[str, Parameter] = {}
         self._seen: dict[str, tuple[Mapping[str, Any], set[Lane], set[Role]]] = {}
         self._todo: list[tuple[Node, frozenset[Lane], Role]] = []
+        self._targets: dict[str, Node] = {}
         self._holders = {op.pointer: op.key for op in (*document.operations, *document.webhooks)}
         for operation in document.operations:
             self._operation(operation, "request", "response")
@@ -48,7 +49,7 @@ class Walk:
             self._operation(webhook, "response", "request")
         self._schemas()
         schemas = tuple(
-            Schema(raw, pointer, frozenset(lanes), frozenset(roles))
+            Schema(raw, pointer, frozenset(lanes), frozenset(roles), types_of(raw))
             for pointer, (raw, lanes, roles) in self._seen.items()
         )
         self.subjects: Mapping[Target, tuple[Any, ...]] = {
@@ -117,7 +118,7 @@ class Walk:
 
     def _follow(self, raw: Mapping[str, Any], pointer: str, lanes: frozenset[Lane], role: Role) -> None:
         try:
-            self._todo.append((self.document.resolve({"$ref": raw["$ref"]}, pointer), lanes, role))
+            self._todo.append((self._target(raw["$ref"], pointer), lanes, role))
         except UnresolvedReference:
             return  # the safe door refuses such documents with a better message
 
@@ -149,7 +150,8 @@ class Walk:
                 lanes = self._visible(entry, owner.lanes) if isinstance(entry, Mapping) else frozenset[Lane]()
                 if lanes:
                     schema = self.seen_through(entry)
-                    yield Property(name, f"{owner.pointer}/properties/{escape(name)}", schema, owner.raw, lanes)
+                    pointer = f"{owner.pointer}/properties/{escape(name)}"
+                    yield Property(name, pointer, schema, owner.raw, lanes, types_of(schema))
 
     def seen_through(self, raw: Mapping[str, Any]) -> Mapping[str, Any]:
         """What a member's schema refers to, also through the 3.0 idiom of a lone ``allOf`` around a reference."""
@@ -158,7 +160,7 @@ class Walk:
             parts = inner.get("allOf")
             if isinstance(inner.get("$ref"), str):
                 try:
-                    found = self.document.resolve({"$ref": inner["$ref"]}, "").value
+                    found = self._target(inner["$ref"], "").value
                 except UnresolvedReference:
                     return inner
             elif isinstance(parts, list) and len(parts) == 1 and "type" not in inner:
@@ -169,6 +171,11 @@ class Walk:
                 break
             inner = found
         return inner
+
+    def _target(self, reference: str, pointer: str) -> Node:
+        if reference not in self._targets:
+            self._targets[reference] = self.document.resolve({"$ref": reference}, pointer)
+        return self._targets[reference]
 
     def _visible(self, raw: Mapping[str, Any], lanes: frozenset[Lane]) -> frozenset[Lane]:
         target = self.seen_through(raw) if "$ref" in raw else raw
