@@ -1,0 +1,1 @@
+"""One module per contract and major: handlers named by operationId, in snake case."""
