@@ -32,6 +32,7 @@ from weighbridge.settings import SERVICES, read_private, write_private
 SITES = ("HUB", "DAL_2", "PHX_1", "ATL_1", "TOR_1", "STJ_1")
 START_SECONDS = 60.0
 STOP_SECONDS = 12.0
+REVIVE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,19 @@ class Stopped(Exception):
 
 
 class Children:
-    """The started processes, in starting order. Each has its own session, so a Ctrl-C reaches us first and only us."""
+    """The started processes, in starting order. Each has its own session, so a Ctrl-C reaches us first and only us.
 
-    def __init__(self, logs: Path) -> None:
-        self.logs = logs
+    Their process ids stand in ``run.json`` of the home folder, for whoever wants to see what happens when one dies.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.logs = home / "logs"
+        self.commands: dict[str, tuple[list[str], Mapping[str, str]]] = {}
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, arguments: list[str], environment: Mapping[str, str]) -> None:
+        self.commands[name] = arguments, environment
         self.logs.mkdir(parents=True, exist_ok=True)
         with (self.logs / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(
@@ -93,6 +100,15 @@ class Children:
                 stderr=log,
                 start_new_session=True,
             )
+        write_private(self.home / "run.json", {name: process.pid for name, process in self.running.items()})
+
+    def revive(self) -> str | None:
+        """Start one process that has ended again, as an init system would; returns its name."""
+        for name, process in self.running.items():
+            if process.poll() is not None:
+                self.start(name, *self.commands[name])
+                return f"{name} (it ended with exit code {process.returncode})"
+        return None
 
     def check(self) -> None:
         """Raises `CommandError` with the tail of the log when a child has ended."""
@@ -116,6 +132,7 @@ class Children:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        (self.home / "run.json").unlink(missing_ok=True)
 
 
 def run(addresses: Addresses, home: Path) -> int:
@@ -123,17 +140,19 @@ def run(addresses: Addresses, home: Path) -> int:
     _refuse_taken_ports(addresses)
     home = home.absolute()
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    children = Children(home / "logs")
+    children = Children(home)
     stopping = _stop_on_signals()
     console = Console(stderr=False, highlight=False, soft_wrap=True)
-    began = time.monotonic()
+    began = rest = time.monotonic()
     try:
         summary = _start(addresses, home, children, stopping, console)
         console.print(f"[green]ready[/] after {time.monotonic() - began:.1f} s\n")
         print(summary, flush=True)
         while not stopping():
-            children.check()
-            time.sleep(0.2)
+            time.sleep(REVIVE_SECONDS / 10)
+            if time.monotonic() > rest and (revived := children.revive()):
+                rest = time.monotonic() + REVIVE_SECONDS
+                err.print(f"weighbridge: started the {revived} again", style="yellow", markup=False)
     except Stopped:
         pass
     finally:

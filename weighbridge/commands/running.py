@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     app.command()(up)
     app.command("registry")(run_registry)
     app.command("gateway")(run_gateway)
+    app.command("backends")(run_backends)
     app.command()(snapshot)
 
 
@@ -57,6 +58,18 @@ def run_gateway() -> int:
         return serve(Settings())
     except ValidationError as error:
         raise _bad_settings("WEIGHBRIDGE_GATEWAY_", error) from error
+
+
+def run_backends(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    base_port: Annotated[int, typer.Option(help="First of six ports: the hub, then five sites.")] = 9101,
+    data: Annotated[Path, typer.Option(help="Where their databases are kept.")] = Path(".weighbridge/backends"),
+) -> int:
+    """Run the demo's backends alone: five services at five sites and the hub."""
+    from weighbridge.demo.backends import serve
+    from weighbridge.demo.backends.settings import Settings
+
+    return serve(Settings(host=host, base_port=base_port, data=data))
 
 
 def _bad_settings(prefix: str, error: Any) -> CommandError:
