@@ -2,7 +2,8 @@
 
 `TABLE` is the whole truth about stages: which action leads from where to where. `gates` guard the transitions: one
 decorated function each, judging a `Transition` (what is asked for) over `Evidence` (what the registry knows).
-`admit` answers with a Report whose errors block. To add a gate, write one function in `policies.lifecycle.gates`.
+`admit` answers with a Report whose errors block. To add a gate, write one function in a file of
+`policies.lifecycle.gates`.
 
 The subtle thing: nothing here reads a clock or a database. Notice periods are measured from instants in the arguments,
 all of them unix seconds UTC.
