@@ -5,21 +5,26 @@
     record(unit, actor, action, subject, ...)       one audit row, and a new snapshot when the unit commits
     entries(unit, *, subject, before, limit) -> Page    newest first, by cursor
 
-The log is append-only: nothing here or in the store edits or deletes a row. Rows hold digests of nothing and secrets
-never: records are stripped of `digest` and `private_pem` before they are written.
+The log is append-only: nothing here or in the store edits or deletes a row. It never holds a secret, nor the digest of
+one: records are stripped of both before they are written.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+import msgspec
 from msgspec import Struct
 
+from registry import compiler
 from registry.store import Unit
-from registry.store.records import AuditEntry, Role
+from registry.store.records import AuditEntry, Credential, Operator, Role, SigningKey
 
 T = TypeVar("T")
+
+SYSTEM = "registry"
+"""Name of the actor for what the registry does by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +64,46 @@ def record(
     reason: str | None = None,
     now: int,
 ) -> None:
-    """Append one row and have the unit compile a new snapshot before it commits."""
-    raise NotImplementedError
+    """Append one row and have the unit compile a new snapshot before it commits.
+
+    Of a replaced record only the fields that differ are kept; of a new or deleted one, all.
+    """
+    old, new = _plain(before), _plain(after)
+    if old is not None and new is not None:
+        differing = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+        old = {name: value for name, value in old.items() if name in differing}
+        new = {name: value for name, value in new.items() if name in differing}
+    entry = AuditEntry(
+        seq=0,
+        at=now,
+        actor=actor.name,
+        role=actor.role,
+        action=action,
+        subject=subject,
+        before=old,
+        after=new,
+        reason=reason,
+        revision=0,
+    )
+
+    def compile_(unit: Unit) -> None:
+        compiler.refresh(unit, now=now)
+
+    unit.append_audit(entry, compile_)
 
 
 def entries(unit: Unit, *, subject: str | None = None, before: int | None = None, limit: int = 50) -> Page:
     """Newest first. `subject` selects that subject and everything below it (``contracts/shipment``)."""
-    raise NotImplementedError
+    found = unit.audit(subject=subject, before=before, limit=limit + 1)
+    return Page(tuple(found[:limit]), found[limit - 1].seq if len(found) > limit else None)
+
+
+def _plain(thing: Struct | None) -> dict[str, Any] | None:
+    if thing is None:
+        return None
+    plain: dict[str, Any] = msgspec.to_builtins(thing)
+    if isinstance(thing, Credential | Operator):
+        plain.pop("digest", None)
+    if isinstance(thing, SigningKey):
+        plain.pop("private_pem", None)
+    return plain

@@ -3,50 +3,77 @@
     contracts(unit, *, owner) -> list[Contract]                 contract(unit, name) -> Contract
     versions(unit, contract, *, stage, major) -> list[StoredVersion]      by semver, oldest first
     version(unit, contract, number) -> StoredVersion
+    live(unit, contract, major) -> list[StoredVersion]          published or deprecated, oldest first
     document(unit, digest) -> StoredDocument                    for ever, also of archived versions
     evidence(unit, contract, number) -> StoredEvidence | None   the judgement it was admitted with
     rollouts(unit, contract) -> list[Rollout]
-    snapshot(unit) -> SnapshotRow                               current one
+    snapshot(unit) -> SnapshotRow                               the current one
 
-All raise `NotFound` with a sentence that says what to look for.
+All raise `NotFound` with a sentence that says what was looked for.
 """
 
 from __future__ import annotations
 
-from policies.model.contract import Contract, Rollout, Stage
+from policies.model.contract import LIVE, Contract, Rollout, Stage
+from registry.errors import NotFound
+from registry.names import precedence
 from registry.store import Unit
 from registry.store.records import SnapshotRow, StoredDocument, StoredEvidence, StoredVersion
 
 
 def contracts(unit: Unit, *, owner: str | None = None) -> list[Contract]:
     """All contracts (of one team), by name."""
-    raise NotImplementedError
+    return unit.contracts.all() if owner is None else unit.contracts.all(owner=owner)
 
 
 def contract(unit: Unit, name: str) -> Contract:
-    raise NotImplementedError
+    found = unit.contracts.get(name)
+    if found is None:
+        raise NotFound(f"there is no contract {name!r}")
+    return found
 
 
 def versions(unit: Unit, contract: str, *, stage: Stage | None = None, major: int | None = None) -> list[StoredVersion]:
     """By semver precedence, oldest first."""
-    raise NotImplementedError
+    if unit.contracts.get(contract) is None:
+        raise NotFound(f"there is no contract {contract!r}")
+    found = unit.versions.all(contract=contract)
+    chosen = [v for v in found if stage in (None, v.stage) and major in (None, v.major)]
+    return sorted(chosen, key=lambda version: precedence(version.number))
 
 
 def version(unit: Unit, contract: str, number: str) -> StoredVersion:
-    raise NotImplementedError
+    found = unit.versions.get(contract, number)
+    if found is None:
+        raise NotFound(f"the contract {contract!r} has no version {number!r}")
+    return found
+
+
+def live(unit: Unit, contract: str, major: int | None = None) -> list[StoredVersion]:
+    """Versions whose promises bind, by semver precedence, oldest first."""
+    return [version for version in versions(unit, contract, major=major) if version.stage in LIVE]
 
 
 def document(unit: Unit, digest: str) -> StoredDocument:
-    raise NotImplementedError
+    found = unit.document(digest)
+    if found is None:
+        raise NotFound(f"there is no document {digest!r}")
+    return found
 
 
 def evidence(unit: Unit, contract: str, number: str) -> StoredEvidence | None:
-    raise NotImplementedError
+    """``None`` for a version that was never judged. Raises `NotFound` for one that does not exist."""
+    version(unit, contract, number)
+    return unit.evidence.get(contract, number)
 
 
 def rollouts(unit: Unit, contract: str | None = None) -> list[Rollout]:
-    raise NotImplementedError
+    return unit.rollouts.all() if contract is None else unit.rollouts.all(contract=contract)
 
 
 def snapshot(unit: Unit) -> SnapshotRow:
-    raise NotImplementedError
+    """Raises `NotFound` before the registry was bootstrapped."""
+    found = unit.snapshot()
+    if found is None:
+        raise NotFound("there is no snapshot yet")
+    return found

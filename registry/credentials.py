@@ -7,17 +7,30 @@
     revoke(unit, actor, application, id, *, reason, now) -> Credential
     verify_client_secret(unit, application, secret, *, now) -> Credential     for the token endpoint
 
-``wbk_<id>_<secret>`` is an API key, ``wbs_<id>_<secret>`` a client secret; id is 12 and secret 64 lower-case hex digits.
-What is kept (and crosses in the snapshot) is `policies.model.access.secret_digest` of the WHOLE string.
+``wbk_<id>_<secret>`` is an API key, ``wbs_<id>_<secret>`` a client secret; the id is 12 and the secret 64 lower-case
+hex digits. What is kept (and crosses in the snapshot) is `policies.model.access.secret_digest` of the WHOLE string.
 """
 
 from __future__ import annotations
 
+import hmac
+import re
+import secrets
 from dataclasses import dataclass
 
-from registry.audit import Actor, Saved
+import msgspec
+
+from policies.model.access import secret_digest
+from registry.audit import Actor, Saved, record
+from registry.errors import Conflict, Invalid, NotFound, Unauthenticated
+from registry.names import require_text
+from registry.operators import require_admin
 from registry.store import Unit
-from registry.store.records import Credential
+from registry.store.records import Credential, CredentialKind
+
+_SECRET = re.compile(r"wbs_([0-9a-f]{12})_[0-9a-f]{64}")
+_MOST_LIVE = 20
+"""Live credentials of one application: enough to rotate, too few to forget them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,14 +48,14 @@ def create_api_key(
     unit: Unit, actor: Actor, application: str, *, label: str = "", expires_at: int | None = None, now: int
 ) -> Issued:
     """Admins only."""
-    raise NotImplementedError
+    return _issue(unit, actor, application, "api-key", "wbk", label=label, expires_at=expires_at, now=now)
 
 
 def create_client_secret(
     unit: Unit, actor: Actor, application: str, *, label: str = "", expires_at: int | None = None, now: int
 ) -> Issued:
     """Admins only. An application may hold several, so that one can be replaced without a gap."""
-    raise NotImplementedError
+    return _issue(unit, actor, application, "client-secret", "wbs", label=label, expires_at=expires_at, now=now)
 
 
 def add_subject(
@@ -60,23 +73,123 @@ def add_subject(
 
     Raises `Conflict` when the subject speaks for another application already, `NotFound`, `Invalid` (embedded issuer).
     """
-    raise NotImplementedError
+    _require_sound(unit, actor, application, label, expires_at, now)
+    require_text(subject, "/subject", "the subject", longest=255)
+    found = unit.issuers.get(issuer)
+    if found is None:
+        raise Invalid("/issuer", f"there is no issuer {issuer!r}")
+    if found.embedded:
+        raise Invalid("/issuer", "the registry's own tokens are got with a client secret; create one instead")
+    for other in unit.credentials.all(issuer=issuer, subject=subject, revoked_at=None):
+        if other.application != application:
+            raise Conflict(f"that subject of {issuer} speaks for the application {other.application} already")
+        if other.expires_at == expires_at and other.label == label:
+            return Saved(other, created=False, changed=False)
+        after = msgspec.structs.replace(other, expires_at=expires_at, label=label)
+        unit.credentials.put(after)
+        record(unit, actor, "credential.change", _subject(after), before=other, after=after, now=now)
+        return Saved(after, created=False, changed=True)
+    credential = Credential(
+        id=secrets.token_hex(6),
+        application=application,
+        kind="subject",
+        label=label,
+        issuer=issuer,
+        subject=subject,
+        created_at=now,
+        created_by=actor.name,
+        expires_at=expires_at,
+    )
+    unit.credentials.add(credential)
+    record(unit, actor, "credential.create", _subject(credential), after=credential, now=now)
+    return Saved(credential, created=True, changed=True)
 
 
 def credentials(unit: Unit, application: str) -> list[Credential]:
     """Newest first, also revoked and expired ones."""
-    raise NotImplementedError
+    _require_application(unit, application)
+    found = unit.credentials.all(application=application)
+    return sorted(found, key=lambda credential: (-credential.created_at, credential.id))
 
 
 def credential(unit: Unit, application: str, id_: str) -> Credential:
-    raise NotImplementedError
+    found = unit.credentials.get(id_)
+    if found is None or found.application != application:
+        raise NotFound(f"the application {application!r} has no credential {id_!r}")
+    return found
 
 
 def revoke(unit: Unit, actor: Actor, application: str, id_: str, *, reason: str | None = None, now: int) -> Credential:
-    """Effective at the gateways with the next snapshot. Idempotent."""
-    raise NotImplementedError
+    """Effective at the gateways with the next snapshot. Idempotent. Admins only."""
+    require_admin(actor, "revoke credentials")
+    before = credential(unit, application, id_)
+    if before.revoked_at is not None:
+        return before
+    after = msgspec.structs.replace(before, revoked_at=now)
+    unit.credentials.put(after)
+    record(unit, actor, "credential.revoke", _subject(after), before=before, after=after, reason=reason, now=now)
+    return after
 
 
 def verify_client_secret(unit: Unit, application: str, secret: str, *, now: int) -> Credential:
     """The live client secret of that application. Raises `Unauthenticated`, alike for every reason."""
-    raise NotImplementedError
+    match = _SECRET.fullmatch(secret)
+    found = unit.credentials.get(match[1]) if match else None
+    if (
+        found is None
+        or found.kind != "client-secret"
+        or found.application != application
+        or not hmac.compare_digest(found.digest or "", secret_digest(secret))
+        or not found.is_live(now)
+    ):
+        raise Unauthenticated("the client is not known, or its secret is not valid")
+    return found
+
+
+def _issue(
+    unit: Unit,
+    actor: Actor,
+    application: str,
+    kind: CredentialKind,
+    prefix: str,
+    *,
+    label: str,
+    expires_at: int | None,
+    now: int,
+) -> Issued:
+    _require_sound(unit, actor, application, label, expires_at, now)
+    id_ = secrets.token_hex(6)
+    secret = f"{prefix}_{id_}_{secrets.token_hex(32)}"
+    credential = Credential(
+        id=id_,
+        application=application,
+        kind=kind,
+        label=label,
+        digest=secret_digest(secret),
+        created_at=now,
+        created_by=actor.name,
+        expires_at=expires_at,
+    )
+    unit.credentials.add(credential)
+    record(unit, actor, "credential.create", _subject(credential), after=credential, now=now)
+    return Issued(credential=credential, secret=secret)
+
+
+def _require_sound(unit: Unit, actor: Actor, application: str, label: str, expires_at: int | None, now: int) -> None:
+    require_admin(actor, "create credentials")
+    _require_application(unit, application)
+    require_text(label, "/label", "the label", longest=200, empty=True)
+    if expires_at is not None and expires_at <= now:
+        raise Invalid("/expires_at", "the expiry is not in the future")
+    live = [entry for entry in unit.credentials.all(application=application, revoked_at=None) if entry.is_live(now)]
+    if len(live) >= _MOST_LIVE:
+        raise Conflict(f"the application {application} has {_MOST_LIVE} live credentials; revoke one first")
+
+
+def _require_application(unit: Unit, application: str) -> None:
+    if unit.applications.get(application) is None:
+        raise NotFound(f"there is no application {application!r}")
+
+
+def _subject(credential: Credential) -> str:
+    return f"applications/{credential.application}/credentials/{credential.id}"

@@ -1,46 +1,284 @@
 """What a judgement rests on: reports, comparisons, who is touched. Gathers facts; decides nothing itself.
 
-    Publication             the whole judgement of one publish or transition
-    judge(unit, ...)        lint + compat against every live version of the major + impact + gates
+    Publication                             the whole judgement of one publish or transition
+    judge(unit, contract, number, document, ruleset) -> Judged      lint, and compat against every live version
+    touched(unit, contract, major, judged, ends) -> Impact          which subscribers, and which of them are hurt
+    weigh(unit, transition, judged, ...) -> Report                  the gates' answer
+    admitted(publication, gates) -> Publication                     or `Rejected`
+    keep(unit, publication, ruleset, *, now)                        remember the judgement beside the version
 
-Comparisons are remembered by the digests they compared, so judging first in a read unit (a dry run) makes the same
-judgement cheap inside the write unit that follows.
+Judging is slow next to everything else here, and depends on nothing but two documents and a ruleset; results are
+remembered by their digests. So judging first in a read unit (a dry run) makes the same judgement cheap inside the write
+unit that follows, and the writers' lock is held briefly.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from policies.findings import Report
-from registry.store.records import StoredVersion
+import msgspec
+
+from policies import compat, impact, lifecycle, lint
+from policies.findings import Finding, Report, Severity
+from policies.impact import Impact
+from policies.lifecycle import Compared, Transition
+from policies.model.access import Application, Subscription
+from policies.model.contract import Contract
+from policies.model.document import Document
+from policies.rulesets import Ruleset
+from registry import catalogue, waivers
+from registry.errors import Rejected
+from registry.store import Unit
+from registry.store.records import StoredEvidence, StoredVersion
 
 if TYPE_CHECKING:
     from policies.compat import Comparison
-    from policies.impact import Impact
+
+T = TypeVar("T")
+_REMEMBERED = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What lint and the differ said, as they said it: waivers are weighed by the gates.
+
+    `comparisons` are with every live version of the major, oldest first; `previous` is with the newest live version of
+    an earlier major, and only there when the major has no live version yet.
+    """
+
+    lint: Report
+    comparisons: tuple[Compared, ...] = ()
+    previous: Compared | None = None
+
+    @property
+    def bump(self) -> str:
+        """The step the change needs from the newest live version it follows; ``major`` when it breaks any."""
+        compared = self.comparisons or ((self.previous,) if self.previous else ())
+        if not compared:
+            return "initial"
+        if any(entry.change.bump == "major" for entry in compared):
+            return "major"
+        return compared[-1].change.bump
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
     """The judgement of one publish or transition, and what came of it.
 
-    `created` is false when nothing had to change (same number, same digest, same stage). `comparisons` are against every
-    live version of the major, oldest first; `previous` is against the newest live version before the major. `bump` is
-    ``major``, ``minor``, ``patch``, ``none`` or ``initial`` (nothing to compare with).
+    `created` is false when nothing had to change (same number, same digest, same stage); then there is no judgement.
+    `bump` is ``major``, ``minor``, ``patch``, ``none``, ``initial`` (nothing to compare with) or ``None`` (not judged).
+    `also` are the numbers of older versions of the major that moved along.
     """
 
     version: StoredVersion
     created: bool
     action: str
-    bump: str
-    lint: Report | None
-    comparisons: tuple[Comparison, ...]
-    previous: Comparison | None
-    gates: Report | None
-    impact: Impact | None
+    judged: Judged | None = None
+    gates: Report | None = None
+    impact: Impact | None = None
+    also: tuple[str, ...] = ()
     dry_run: bool = False
 
+    @property
+    def bump(self) -> str | None:
+        return self.judged.bump if self.judged else None
+
+    @property
+    def lint(self) -> Report | None:
+        return self.judged.lint if self.judged else None
+
+    @property
+    def comparisons(self) -> tuple[Compared, ...]:
+        return self.judged.comparisons if self.judged else ()
+
+    @property
+    def previous(self) -> Compared | None:
+        return self.judged.previous if self.judged else None
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON: ``{"version", "created", "dry_run", "bump", "lint", "comparisons", "previous", "gates",
-        "impact"}``. Reports are ``{"family", "ruleset", "verdict", "findings", "coverage", "waived"}``."""
-        raise NotImplementedError
+        """The wire shape: plain JSON.
+
+        Reports are ``{"family", "ruleset", "verdict", "findings", "coverage", "waived"}``; a comparison is that of the
+        differ with ``"against": number`` added; every finding carries its ``fingerprint``.
+        """
+        return {
+            "version": msgspec.to_builtins(self.version),
+            "created": self.created,
+            "dry_run": self.dry_run,
+            "action": self.action,
+            "bump": self.bump,
+            "also": list(self.also),
+            "lint": report_dict(self.lint),
+            "comparisons": [comparison_dict(entry) for entry in self.comparisons],
+            "previous": comparison_dict(self.previous) if self.previous else None,
+            "gates": report_dict(self.gates),
+            "impact": None
+            if self.impact is None
+            else {**msgspec.to_builtins(self.impact), "hurt": [t.application for t in self.impact.hurt]},
+        }
+
+
+def judge(unit: Unit, contract: Contract, number: str, document: Document, ruleset: Ruleset) -> Judged:
+    """Lint the document and compare it with every live version of its major, or else with the newest before it."""
+    major = int(number.partition(".")[0])
+    live = [version for version in catalogue.live(unit, contract.name) if version.number != number]
+    same = [version for version in live if version.major == major]
+    before = [version for version in live if version.major < major]
+    trees = unit.trees(version.digest for version in same + before[-1:])
+
+    def compared(version: StoredVersion) -> Compared:
+        return Compared(version.number, compare(Document(trees[version.digest]), document, ruleset))
+
+    return Judged(
+        lint=_remember(("lint", document.digest, ruleset.ref), lambda: lint.check(document, ruleset)),
+        comparisons=tuple(compared(version) for version in same),
+        previous=compared(before[-1]) if before and not same else None,
+    )
+
+
+def compare(old: Document, new: Document, ruleset: Ruleset) -> Comparison:
+    """The differ's answer, remembered."""
+    return _remember(("compat", old.digest, new.digest, ruleset.ref), lambda: compat.check(old, new, ruleset))
+
+
+def touched(unit: Unit, contract: str, major: int, *, judged: Judged | None = None, ends: bool = False) -> Impact:
+    """Subscribers of the major; for one that nobody serves yet, those of the major it follows."""
+    findings: list[Finding] = []
+    document = None
+    if judged is not None and judged.comparisons:
+        for entry in judged.comparisons:
+            findings.extend(entry.change.report.findings)
+        newest = catalogue.live(unit, contract, major)
+        served = [version for version in newest if version.number == judged.comparisons[-1].number]
+        document = Document(unit.trees([served[-1].digest])[served[-1].digest]) if served else None
+    elif judged is not None and judged.previous is not None:
+        major = int(judged.previous.number.partition(".")[0])
+    callers = subscribed(unit, contract, major)
+    return impact.of(contract, major, callers, findings=findings, document=document, ends=ends)
+
+
+def subscribed(unit: Unit, contract: str, major: int) -> list[Application]:
+    """The applications with a subscription to the major, with that subscription only."""
+    plans = {entry.application: entry.plan for entry in unit.subscriptions.all(contract=contract, major=major)}
+    if not plans:
+        return []
+    audiences = {consumer.id: consumer.audience for consumer in unit.consumers.all()}
+    return [
+        Application(
+            id=entry.id,
+            name=entry.name,
+            consumer=entry.consumer,
+            audience=audiences[entry.consumer],
+            party=entry.party,
+            sites=entry.sites,
+            scopes=entry.scopes,
+            subscriptions=(Subscription(contract=contract, major=major, plan=plans[entry.id]),),
+        )
+        for entry in unit.applications.all()
+        if entry.id in plans
+    ]
+
+
+def weigh(
+    unit: Unit,
+    transition: Transition,
+    ruleset: Ruleset,
+    *,
+    judged: Judged | None,
+    author: str,
+    subscribers: tuple[str, ...] = (),
+) -> Report:
+    """Ask the gates. `subscribers` are the applications that lose the major by this transition."""
+    contract = transition.contract
+    return lifecycle.admit(
+        transition,
+        lifecycle.Evidence(
+            now=transition.now,
+            lint=judged.lint if judged else None,
+            comparisons=judged.comparisons if judged else (),
+            previous=judged.previous if judged else None,
+            author=author,
+            approver=transition.actor,
+            subscribers=subscribers,
+            live_numbers=tuple(version.number for version in catalogue.live(unit, contract.name)),
+            owner_exists=unit.teams.get(contract.owner) is not None,
+            waivers=waivers.approved(unit, contract.name),
+        ),
+        ruleset,
+    )
+
+
+def admitted(publication: Publication, gates: Report) -> Publication:
+    """The publication with its gates. Raises `Rejected`, naming the first refusal, unless they passed."""
+    complete = replace(publication, gates=gates)
+    if gates.verdict == "pass":
+        return complete
+    version = publication.version
+    errors = [finding for finding in gates.findings if finding.severity is Severity.ERROR]
+    why = errors[0].message if errors else "no gate was asked, and what was not evaluated is never green"
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    raise Rejected(f"{publication.action} of {version.contract}@{version.number} is refused: {why}{more}", complete)
+
+
+def keep(unit: Unit, publication: Publication, ruleset: Ruleset, *, now: int) -> None:
+    """Remember the judgement beside the version, replacing the one of an earlier stage."""
+    if publication.judged is None:
+        return
+    plain = publication.to_dict()
+    unit.evidence.put(
+        StoredEvidence(
+            contract=publication.version.contract,
+            number=publication.version.number,
+            at=now,
+            action=publication.action,
+            ruleset=f"{ruleset.name}@{ruleset.version}",
+            bump=publication.judged.bump,
+            lint=plain["lint"],
+            comparisons=tuple(plain["comparisons"] or ([plain["previous"]] if plain["previous"] else [])),
+            gates=plain["gates"],
+        )
+    )
+
+
+def report_dict(report: Report | None) -> dict[str, Any] | None:
+    """A report as plain JSON, its verdict and its findings' fingerprints spelled out."""
+    if report is None:
+        return None
+    return {
+        **msgspec.to_builtins(report),
+        "verdict": report.verdict,
+        "findings": [
+            {**msgspec.to_builtins(finding), "fingerprint": finding.fingerprint} for finding in report.findings
+        ],
+    }
+
+
+def comparison_dict(compared: Compared) -> dict[str, Any]:
+    """A comparison as the differ spells it, with the number it was made against."""
+    comparison = cast("Comparison", compared.change)  # gates know it by its shape only
+    return {"against": compared.number, **comparison.to_dict()}
+
+
+# -- remembering ------------------------------------------------------------------------------------------------------
+
+_memory: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+_memory_lock = threading.Lock()
+
+
+def _remember(key: tuple[Any, ...], make: Callable[[], T]) -> T:
+    # results are immutable and depend on the key alone, so two threads making the same one is waste, not harm
+    with _memory_lock:
+        if key in _memory:
+            _memory.move_to_end(key)
+            found: T = _memory[key]
+            return found
+    made = make()
+    with _memory_lock:
+        _memory[key] = made
+        while len(_memory) > _REMEMBERED:
+            _memory.popitem(last=False)
+    return made

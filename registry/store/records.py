@@ -204,9 +204,11 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
 
 
 class SnapshotRow(Struct, frozen=True, kw_only=True):
-    """A compiled snapshot: `data` is the exact bytes a gateway is given, `digest` their checksum and ETag."""
+    """A compiled snapshot: `data` is the exact bytes a gateway is given, `digest` their checksum and ETag. `content` is
+    the checksum of everything but revision and time, to tell whether a change altered anything a gateway sees."""
 
     revision: int
     digest: str
+    content: str
     compiled_at: int
     data: bytes
