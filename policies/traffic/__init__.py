@@ -2,20 +2,32 @@
 
 A policy is bound once per route when a snapshot loads (parameters decoded, keys prepared, schemas compiled) and then
 only decides. `decide` is synchronous and returns ``None`` to let the exchange pass or a `Problem` to end it; only a
-policy that must wait (counters shared over Redis) returns an awaitable instead. Phases run in the order of `Phase`; the
-first Problem wins. To add a policy, add one file ``<phase>_<noun>.py`` with a `bind` function.
+policy that must wait (counters shared over Redis, keys being fetched) returns an awaitable instead. Phases run in the
+order of `Phase`; the first Problem wins.
+
+To add a policy, add one file ``<phase>_<noun>.py`` with a function of that name, decorated with `policy`, that takes
+`RouteFacts` and returns the bound policy, or ``None`` where it has nothing to decide; and name it in the chain of
+`gateway.pipeline`. Files of a phase that define no policy are the parts a policy is made of.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
+from policies import catalog
+from policies.findings import Severity
+
 if TYPE_CHECKING:
     from policies.model.access import Application, Plan
+    from policies.model.contract import Contract, Version
+    from policies.model.document import Document, Operation
+    from policies.traffic.limit_rate import Allowance, Counters
+    from policies.traffic.validate_schemas import Schemas
 
 
 class Phase(IntEnum):
@@ -59,19 +71,22 @@ class Problem(Struct, frozen=True, kw_only=True):
 class Caller(Struct, frozen=True):
     """Who was authenticated: the application, the credential used (its id, never the secret), the scopes granted.
 
-    `expires_at` is unix seconds: a verified credential may be remembered until then.
+    `expires_at` is unix seconds: a verified credential may be remembered until then. `allowances` maps a subscribed
+    (contract, major) to what its plan allows this application.
     """
 
     application: Application
     credential: str
     scopes: frozenset[str]
     expires_at: float
+    allowances: Mapping[tuple[str, int], Allowance] = {}
 
 
 class Exchange:
     """One request on its way through. Each slot is written by exactly one stop and read by those after it."""
 
     __slots__ = (
+        "allowance",
         "body",
         "caller",
         "faults",
@@ -82,13 +97,16 @@ class Exchange:
         "operation_id",
         "parameters",
         "path",
+        "payload",
         "peer",
         "plan",
         "problem",
         "query",
         "release",
         "reply_headers",
+        "request_faults",
         "request_id",
+        "rest",
         "route",
         "site",
         "table",
@@ -117,18 +135,27 @@ class Exchange:
         self.body: bytes | None = None
         # written by gateway.router
         self.route: Any = None
+        self.rest: str = ""
+        """The part of `path` that the version's templates match: what is appended to the upstream's address."""
         self.operation_id: str = ""
         self.version: str = ""
         self.parameters: tuple[str, ...] = ()
         """Raw (percent-encoded) path segments, in the order of the template's parameters."""
         # written by the phases
         self.caller: Caller | None = None
+        self.allowance: Allowance | None = None
+        """The application's share of `plan`, with its counters' names."""
         self.plan: Plan | None = None
         self.site: str | None = None
         self.upstream: Any = None
         self.limits: Any = None
+        """Where the caller stands after the take: `policies.traffic.limit_rate.Standing`."""
         self.release: Any = None
         """Called once when the exchange ends, whatever its end (gives back a concurrency slot)."""
+        self.payload: Any = None
+        """The declared media type that the request's ``Content-Type`` chose."""
+        self.request_faults: tuple[Fault, ...] = ()
+        """What request validation reported in ``report`` mode."""
         self.faults: tuple[Fault, ...] = ()
         """What response validation reported."""
         # written by gateway.pipeline
@@ -153,3 +180,39 @@ class Policy(Protocol):
     phase: Phase
 
     def decide(self, exchange: Exchange) -> Decision: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFacts:
+    """What a policy may know when it is bound to one operation of one version.
+
+    `successor` is the major that replaces a deprecated or retired version, `upstream` the name of a rollout's own
+    upstream. `counters` outlives snapshots; `schemas` compiles and shares validators.
+    """
+
+    contract: Contract
+    version: Version
+    document: Document
+    operation: Operation
+    counters: Counters
+    schemas: Schemas
+    successor: int | None = None
+    upstream: str | None = None
+
+    @property
+    def line(self) -> tuple[str, int]:
+        """What one subscribes to."""
+        return self.contract.name, self.version.major
+
+
+Binder = Callable[[RouteFacts], Policy | None]
+
+
+def policy(function: Binder) -> Binder:
+    """Enter a policy into the catalog: its id, its file and its phase are all said by the function's name."""
+    module = function.__module__.rpartition(".")[2]
+    phase, _, noun = function.__name__.partition("_")
+    if module != function.__name__ or phase.upper() not in Phase.__members__ or not noun:
+        raise catalog.InvalidCatalog(f"{function.__module__}.{function.__name__} is not <phase>_<noun> in its own file")
+    catalog.register("traffic", function, severity=Severity.ERROR)
+    return function

@@ -1,0 +1,283 @@
+"""Bind versions: from a snapshot's contracts, versions and documents to routes with their chains of policies.
+
+Owns which version a major serves (the head rule) and the order of policies. What a route is bound from is compared
+with the previous snapshot, and an unchanged version is taken over whole, compiled schemas and all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from zlib import crc32
+
+import semver
+
+from gateway.router import AmbiguousTemplates, Canary, ContractLines, MajorLine, Served, Templates
+from policies.model.contract import LIVE, Contract, Rollout, Stage, Version
+from policies.model.document import Document, Operation
+from policies.model.snapshot import Snapshot, SnapshotRefused
+from policies.traffic import Binder, Decision, Exchange, RouteFacts
+from policies.traffic.announce_lifecycle import announce_lifecycle
+from policies.traffic.announce_limits import announce_limits
+from policies.traffic.authenticate_credentials import authenticate_credentials
+from policies.traffic.authorize_scopes import authorize_scopes
+from policies.traffic.authorize_site import authorize_site
+from policies.traffic.authorize_subscription import authorize_subscription
+from policies.traffic.limit_concurrency import limit_concurrency
+from policies.traffic.limit_rate import Counters, limit_rate
+from policies.traffic.validate_lifecycle import validate_lifecycle
+from policies.traffic.validate_parameters import validate_parameters
+from policies.traffic.validate_request_body import ValidateRequestBody, validate_request_body
+from policies.traffic.validate_response import ResponseJudge, validate_response
+from policies.traffic.validate_schemas import Schemas
+
+CHAIN: tuple[Binder, ...] = (
+    authenticate_credentials,
+    authorize_subscription,
+    authorize_scopes,
+    authorize_site,
+    limit_concurrency,  # before the rates: what it refuses charges none of them
+    limit_rate,
+    validate_lifecycle,
+    validate_parameters,
+    validate_request_body,
+)
+"""Credentials are looked at before (`authenticate_api_key`, `authenticate_jwt`): a version may depend on the caller."""
+RETIRED_CHAIN: tuple[Binder, ...] = (
+    authenticate_credentials,
+    authorize_subscription,
+    limit_concurrency,
+    limit_rate,
+    validate_lifecycle,
+)
+ANNOUNCE: tuple[Binder, ...] = (announce_lifecycle, announce_limits)
+_ROUTED = LIVE | {Stage.RETIRED}
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110 section 9.2.2
+
+Decide = Callable[[Exchange], Decision]
+
+
+class BoundRoute:
+    """One operation of one version with everything it needs. `metric_labels` are contract, major and operation."""
+
+    __slots__ = (
+        "announce",
+        "blocks_body",
+        "body",
+        "chain",
+        "contract",
+        "major",
+        "max_body_bytes",
+        "may_retry",
+        "method",
+        "metric_labels",
+        "operation_id",
+        "responses",
+        "template",
+        "validates_body",
+    )
+
+    def __init__(self, facts: RouteFacts, responses: ResponseJudge | None) -> None:
+        contract, operation = facts.contract, facts.operation
+        retired = facts.version.stage is Stage.RETIRED
+        bound = [(binder, binder(facts)) for binder in (RETIRED_CHAIN if retired else CHAIN)]
+        policies = [policy for _, policy in bound if policy is not None]
+        self.chain: tuple[Decide, ...] = tuple(policy.decide for policy in policies)
+        self.announce: tuple[Decide, ...] = tuple(p.decide for b in ANNOUNCE if (p := b(facts)) is not None)
+        self.body = next((policy for policy in policies if isinstance(policy, ValidateRequestBody)), None)
+        self.responses = responses
+        self.contract = contract.name
+        self.major = facts.version.major
+        self.method = operation.method
+        self.template = operation.path
+        self.operation_id = operation.operation_id or operation.key.strip()
+        self.validates_body = self.body is not None and self.body.needs_body
+        self.blocks_body = contract.request_validation == "block"
+        self.max_body_bytes = contract.max_body_bytes
+        self.may_retry = operation.method in _IDEMPOTENT
+        self.metric_labels = (self.contract, str(self.major), self.operation_id)
+
+
+class Versions:
+    """Binds snapshot after snapshot. `counters` and compiled schemas outlive them all."""
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+        self._schemas = Schemas()
+        self._documents: dict[str, Document] = {}
+        self._bound: dict[tuple[str, str, str | None], tuple[object, Served[BoundRoute]]] = {}
+        self.route_count = 0
+
+    def bind(self, snapshot: Snapshot) -> dict[str, ContractLines[BoundRoute]]:
+        """Raises `SnapshotRefused`; what was bound before stays as it was."""
+        binding = _Binding(snapshot, self._counters, self._schemas, self._documents, self._bound)
+        contracts = {contract.name: binding.contract(contract) for contract in snapshot.contracts}
+        self._documents = binding.documents
+        self._bound = binding.bound
+        self._schemas.forget(frozenset(binding.documents))
+        self.route_count = sum(served.templates.count for _, served in binding.bound.values())
+        return contracts
+
+
+class _Binding:
+    """One snapshot being bound."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        counters: Counters,
+        schemas: Schemas,
+        documents: dict[str, Document],
+        bound: dict[tuple[str, str, str | None], tuple[object, Served[BoundRoute]]],
+    ) -> None:
+        self._snapshot = snapshot
+        self._counters = counters
+        self._schemas = schemas
+        self._known_documents = documents
+        self._known = bound
+        self._versions: dict[str, list[Version]] = {}
+        for version in snapshot.versions:
+            self._versions.setdefault(version.contract, []).append(version)
+        self.documents: dict[str, Document] = {}
+        self.bound: dict[tuple[str, str, str | None], tuple[object, Served[BoundRoute]]] = {}
+
+    def contract(self, contract: Contract) -> ContractLines[BoundRoute]:
+        versions = sorted(self._versions.get(contract.name, ()), key=_order)
+        majors = sorted({version.major for version in versions})
+        live = [version.major for version in versions if version.stage in LIVE]
+        lines = [self._line(contract, [v for v in versions if v.major == major], live) for major in majors]
+        return ContractLines(contract.name, lines, contract.default_major)
+
+    def _line(self, contract: Contract, versions: list[Version], live: list[int]) -> MajorLine[BoundRoute]:
+        """`versions` of one major, ascending."""
+        major = versions[0].major
+        rollouts = self._rollouts(contract, versions)
+        head = head_of(versions, rollouts)
+        served = None if head is None else self._served(contract, head, None, live)
+        by_number = {version.number: version for version in versions}
+        return MajorLine(
+            contract=contract.name,
+            major=major,
+            head=served,
+            canaries=tuple(
+                Canary(
+                    self._served(contract, by_number[rollout.version], rollout.upstream, live),
+                    frozenset(rollout.applications),
+                    rollout.share,
+                    # applications fall differently in every rollout, and alike in every worker
+                    crc32(f"{contract.name}@{rollout.version}".encode()),
+                )
+                for rollout in rollouts
+            ),
+            previews={
+                version.number: (self._served(contract, version, None, live), frozenset(version.preview_applications))
+                for version in versions
+                if version.stage is Stage.IN_REVIEW and version.preview_applications
+            },
+            numbers=frozenset() if head is None else self._numbers(versions[: versions.index(head) + 1]),
+            live=head is not None and head.stage in LIVE,
+        )
+
+    @staticmethod
+    def _numbers(versions: Iterable[Version]) -> frozenset[str]:
+        return frozenset(version.number for version in versions if version.stage in _ROUTED)
+
+    def _rollouts(self, contract: Contract, versions: Iterable[Version]) -> list[Rollout]:
+        numbers = {version.number for version in versions if version.stage in LIVE}
+        mine = [r for r in self._snapshot.rollouts if r.contract == contract.name and r.version in numbers]
+        return sorted(mine, key=lambda rollout: semver.Version.parse(rollout.version), reverse=True)
+
+    def _served(
+        self, contract: Contract, version: Version, upstream: str | None, live: list[int]
+    ) -> Served[BoundRoute]:
+        key = (contract.name, version.number, upstream)
+        if key in self.bound:
+            return self.bound[key][1]
+        successor = successor_of(version, live)
+        made_from = (contract, version, successor)
+        known = self._known.get(key)
+        document = self._document(version)
+        if known is not None and known[0] == made_from:
+            self.bound[key] = known
+            return known[1]
+        served = self._bind(contract, version, document, upstream, successor)
+        self.bound[key] = (made_from, served)
+        return served
+
+    def _document(self, version: Version) -> Document:
+        document = self.documents.get(version.digest) or self._known_documents.get(version.digest)
+        if document is None:
+            document = Document(self._snapshot.documents[version.digest])
+            if document.digest != version.digest:
+                raise SnapshotRefused(f"{version.contract}@{version.number}: the document is not the one named")
+        self.documents[version.digest] = document
+        return document
+
+    def _bind(
+        self, contract: Contract, version: Version, document: Document, upstream: str | None, successor: int | None
+    ) -> Served[BoundRoute]:
+        templates: Templates[BoundRoute] = Templates()
+        where = ""
+        try:
+            for operation in document.operations:
+                where = f" {operation.key}"
+                route = self._route(contract, version, document, operation, upstream, successor)
+                templates.add(operation.path, operation.method, route)
+            fallback = None
+            if version.stage is Stage.RETIRED:
+                fallback = self._route(contract, version, document, ANYTHING, upstream, successor)
+        except (ValueError, LookupError, TypeError, AttributeError, AmbiguousTemplates) as error:
+            reason = str(error).partition("\n")[0]
+            raise SnapshotRefused(f"{contract.name}@{version.number}{where} cannot be bound: {reason}") from error
+        return Served(version.number, templates, fallback)
+
+    def _route(
+        self,
+        contract: Contract,
+        version: Version,
+        document: Document,
+        operation: Operation,
+        upstream: str | None,
+        successor: int | None,
+    ) -> BoundRoute:
+        facts = RouteFacts(contract, version, document, operation, self._counters, self._schemas, successor, upstream)
+        retired = version.stage is Stage.RETIRED
+        return BoundRoute(facts, None if retired else validate_response(facts))
+
+
+ANYTHING = Operation(
+    method="",
+    path="",
+    operation_id=None,
+    parameters=(),
+    request_body=None,
+    responses=(),
+    security=None,
+    pointer="",
+)
+"""Stands for whatever was asked of a retired version that it never had."""
+
+
+def head_of(versions: list[Version], rollouts: list[Rollout]) -> Version | None:
+    """What a major serves to everybody: its highest-numbered version that is published, deprecated or retired, leaving
+    versions in rollout to their callers unless nothing else is live. `versions` ascend."""
+    canary = {rollout.version for rollout in rollouts}
+    routed = [version for version in versions if version.stage in _ROUTED]
+    others = [version for version in routed if version.number not in canary]
+    if others and (others[-1].stage in LIVE or not canary):
+        return others[-1]
+    return routed[-1] if routed else None
+
+
+def successor_of(version: Version, live: list[int]) -> int | None:
+    """The major that replaces a version: the one it names (a major or a number), else the newest live one after it."""
+    if version.successor is not None:
+        named = version.successor.removeprefix("v").partition(".")[0]
+        return int(named) if named.isdigit() else None
+    return max((major for major in live if major > version.major), default=None)
+
+
+def _order(version: Version) -> semver.Version:
+    try:
+        return semver.Version.parse(version.number)
+    except ValueError as error:
+        raise SnapshotRefused(f"{version.contract}@{version.number} is not a semantic version") from error

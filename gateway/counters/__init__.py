@@ -1,0 +1,34 @@
+"""Rate counters, chosen by URL scheme: ``memory://`` (this process alone) or ``redis://`` (all gateways together).
+
+Every backend keeps the promises of `policies.traffic.limit_rate.Counters`: a take charges all limits or none, a strict
+window is never exceeded wherever it starts, refused calls charge nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gateway.counters.memory import MemoryCounters
+from policies.traffic.limit_rate import Counters
+
+
+class OpenCounters(Counters, Protocol):
+    """Counters with a lifetime: the server closes them when it ends."""
+
+    async def close(self) -> None: ...
+
+
+class UnknownCounters(ValueError):
+    """The URL's scheme names no backend."""
+
+
+def open_counters(url: str) -> OpenCounters:
+    """Open the backend for a URL. Nothing is connected before the first take. Raises `UnknownCounters`."""
+    scheme = url.partition(":")[0]
+    if scheme == "memory":
+        return MemoryCounters()
+    if scheme in ("redis", "rediss", "unix"):
+        from gateway.counters.redis import RedisCounters  # the client is loaded where it is used
+
+        return RedisCounters(url)
+    raise UnknownCounters(f"no counters for {scheme!r}: use memory:// or redis://host:port/db")

@@ -1,0 +1,70 @@
+"""Who stands behind a credential: applications with their allowances, made once per snapshot and caller.
+
+Shared by the authenticators. Refusals are worded here too, so that all of them answer a bad credential alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from policies.model.access import Application, Plan
+from policies.traffic import Caller, Problem
+from policies.traffic.limit_rate import Allowance
+
+ANONYMOUS_PLAN = "anonymous"
+"""The plan of calls without credentials, where a contract allows them; counted by peer address."""
+REALM = 'Bearer realm="weighbridge"'
+
+
+class Callers:
+    """The applications of one snapshot."""
+
+    __slots__ = ("_allowances", "_anonymous", "_applications", "_plans")
+
+    def __init__(self, applications: Iterable[Application], plans: Iterable[Plan]) -> None:
+        self._applications = {application.id: application for application in applications}
+        self._plans = {plan.name: plan for plan in plans}
+        self._anonymous = self._plans.get(ANONYMOUS_PLAN)
+        self._allowances: dict[str, dict[tuple[str, int], Allowance]] = {}
+
+    def application(self, id_: str) -> Application | None:
+        return self._applications.get(id_)
+
+    def caller(self, id_: str, credential: str, scopes: frozenset[str] | None, expires_at: float) -> Caller | None:
+        """The application as a caller. `scopes` are those of a token; ``None`` (an API key) grants all it has."""
+        application = self._applications.get(id_)
+        if application is None:
+            return None
+        granted = frozenset(application.scopes)
+        if scopes is not None:
+            granted &= scopes
+        return Caller(application, credential, granted, expires_at, self._of(application))
+
+    def anonymous(self, subject: str) -> Allowance | None:
+        """What a caller without subscription may do where no credentials are asked for."""
+        return None if self._anonymous is None else Allowance(self._anonymous, subject)
+
+    def _of(self, application: Application) -> dict[tuple[str, int], Allowance]:
+        known = self._allowances.get(application.id)
+        if known is None:
+            by_plan = {s.plan: Allowance(self._plans[s.plan], application.id) for s in application.subscriptions}
+            known = {(s.contract, s.major): by_plan[s.plan] for s in application.subscriptions}
+            self._allowances[application.id] = known
+        return known
+
+
+def refused(detail: str, *, error: str | None = "invalid_token") -> Problem:
+    """401 for a credential that is not good, RFC 6750 section 3. `detail` never repeats the credential."""
+    challenge = REALM if error is None else f'{REALM}, error="{error}", error_description="{detail}"'
+    return Problem(
+        status=401,
+        slug="credentials-invalid",
+        title="The credentials are not valid",
+        detail=detail,
+        headers=(("WWW-Authenticate", challenge),),
+    )
+
+
+def ambiguous(detail: str) -> Problem:
+    """400 for credentials sent in more than one way, RFC 6750 section 2."""
+    return Problem(status=400, slug="bad-request", title="The request is ambiguous", detail=detail)

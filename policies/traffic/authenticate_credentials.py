@@ -1,0 +1,77 @@
+"""Find the one credential of a request, have it judged, and refuse a call that needs one and has none.
+
+Identification happens before the route is known (a pin or a rollout chooses the version by caller); whether a caller
+is needed is the operation's business and is bound per route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Protocol
+
+from policies.traffic import Decision, Exchange, Phase, Policy, Problem, RouteFacts, policy
+from policies.traffic.authenticate_callers import REALM, ambiguous
+from policies.traffic.authorize_scopes import allows_anonymous
+
+
+class Judge(Protocol):
+    """Sets `exchange.caller` for a good credential, or says why it is not."""
+
+    def judge(self, exchange: Exchange, credential: bytes, /) -> Decision: ...
+
+
+class Credentials:
+    """Bound once per snapshot: one pass over the headers finds what was sent."""
+
+    __slots__ = ("_keys", "_tokens")
+
+    def __init__(self, keys: Judge, tokens: Judge) -> None:
+        self._keys = keys
+        self._tokens = tokens
+
+    def identify(self, exchange: Exchange) -> Problem | Awaitable[Problem | None] | None:
+        """``None`` with `exchange.caller` unset means that nothing was sent."""
+        authorization: bytes | None = None
+        key: bytes | None = None
+        for name, value in exchange.headers:
+            if name == b"authorization":
+                if authorization is not None:
+                    return ambiguous("Authorization was sent more than once.")
+                authorization = value
+            elif name == b"x-api-key":
+                if key is not None:
+                    return ambiguous("X-API-Key was sent more than once.")
+                key = value
+        if authorization is None:
+            return None if key is None else self._keys.judge(exchange, key)
+        if key is not None:
+            return ambiguous("Send either Authorization or X-API-Key, not both.")
+        if exchange.query and "access_token=" in exchange.query:
+            return ambiguous("Send the token in Authorization only, not in the query as well.")
+        return self._tokens.judge(exchange, authorization)
+
+
+class CredentialsNeeded:
+    __slots__ = ()
+    phase = Phase.AUTHENTICATE
+
+    def decide(self, exchange: Exchange) -> Decision:
+        if exchange.caller is not None:
+            return None
+        return Problem(
+            status=401,
+            slug="credentials-missing",
+            title="Credentials are needed",
+            detail="Send a bearer token in Authorization, or an API key in X-API-Key.",
+            headers=(("WWW-Authenticate", REALM),),
+        )
+
+
+@policy
+def authenticate_credentials(facts: RouteFacts) -> Policy | None:
+    """Refuses a call without credentials unless the contract's `security` allows it.
+
+    An operation is open to everybody only if its security says so with an empty alternative (``{}``) or an empty list;
+    one that declares nothing needs a caller, because forgetting is not consenting.
+    """
+    return None if allows_anonymous(facts.operation) else CredentialsNeeded()

@@ -1,0 +1,274 @@
+"""Authenticate by ``Authorization: Bearer``: a signed JWT of a known issuer, judged as RFC 8725 asks.
+
+PyJWT verifies signatures on keys prepared beforehand; reading the token and checking the claims is done here, where
+nothing is lenient: unpadded canonical base64url, no duplicate members, an algorithm that issuer, key and token agree
+on, no ``crit``, no keys carried by the token, whole comparison of issuer and audience, numbers for instants.
+
+A verified token is remembered by its SHA-256 until it expires. The memory has two layers: what a signature proved stays
+true across snapshots while the key does (`Verified`), who the caller is belongs to one snapshot, so that a revoked
+credential bites with the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from hashlib import sha256
+from math import inf
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from policies.model.access import Issuer, Subject
+from policies.traffic import Caller, Decision, Exchange, Policy, Problem, RouteFacts, policy
+from policies.traffic.authenticate_callers import Callers, refused
+from policies.traffic.authenticate_jwt_keys import SUPPORTED, Key, Keys
+from policies.traffic.authenticate_jwt_reading import InvalidToken, Token, read
+
+LEEWAY = 10
+"""Seconds by which clocks may differ."""
+LONGEST = 8192
+_REMEMBERED = 50_000
+_CARRIED_KEYS = ("jwk", "jku", "x5u", "x5c", "crit", "b64", "zip")
+
+
+class KeySource(Protocol):
+    """An issuer's keys as they stand now. `refresh` asks for a newer set and says when it has been fetched; ``None``
+    when it was asked too recently, or when the set is embedded in the snapshot."""
+
+    @property
+    def keys(self) -> Keys: ...
+
+    def refresh(self) -> Awaitable[None] | None: ...
+
+
+class Verified(Struct, frozen=True):
+    """What a good signature proved, and by which key."""
+
+    issuer: str
+    kid: str | None
+    thumbprint: str
+    typ: str
+    algorithm: str
+    claims: dict[str, Any]
+
+
+class Memory:
+    """Verified tokens by digest, shared by all snapshots of one process. Forgets the oldest."""
+
+    __slots__ = ("_verified",)
+
+    def __init__(self) -> None:
+        self._verified: dict[bytes, Verified] = {}
+
+    def get(self, digest: bytes) -> Verified | None:
+        return self._verified.get(digest)
+
+    def put(self, digest: bytes, verified: Verified) -> None:
+        if len(self._verified) >= _REMEMBERED:
+            del self._verified[next(iter(self._verified))]
+        self._verified[digest] = verified
+
+
+class Tokens:
+    """The issuers and subjects of one snapshot. `epoch` counts changes of anybody's keys."""
+
+    __slots__ = ("_callers", "_epoch", "_issuers", "_known", "_made", "_memory", "_now_epoch", "_subjects")
+
+    def __init__(
+        self,
+        issuers: Iterable[tuple[Issuer, KeySource]],
+        subjects: Iterable[Subject],
+        callers: Callers,
+        memory: Memory,
+        epoch: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self._issuers = {issuer.issuer: (issuer, source) for issuer, source in issuers}
+        self._subjects: dict[tuple[str, str], dict[str, Subject]] = {}
+        for subject in subjects:
+            self._subjects.setdefault((subject.issuer, subject.subject), {})[subject.id] = subject
+        self._callers = callers
+        self._memory = memory
+        self._made: dict[bytes, Caller] = {}
+        self._now_epoch = epoch
+        self._epoch = epoch()
+
+    def judge(self, exchange: Exchange, authorization: bytes) -> Decision:
+        """Set `exchange.caller`, or say why the token is not good. Awaits only where a key is fetched."""
+        scheme, _, token = authorization.partition(b" ")
+        if scheme.lower() != b"bearer":
+            return refused("Only the Bearer scheme is accepted.", error=None)
+        digest = sha256(token).digest()
+        if self._epoch != self._now_epoch():
+            self._epoch = self._now_epoch()
+            self._made.clear()
+        caller = self._made.get(digest)
+        if caller is not None and exchange.now < caller.expires_at:
+            exchange.caller = caller
+            return None
+        return self._judge_new(exchange, token.strip(), digest)
+
+    def _judge_new(self, exchange: Exchange, token: bytes, digest: bytes) -> Decision:
+        if len(token) > LONGEST:
+            return refused("The token is too long.")
+        try:
+            verified = self._remembered(digest)
+            if verified is None:
+                token_read = read(token)
+                issuer, source = self._issuer(token_read.claims.get("iss"))
+                key = self._key(token_read, issuer, source)
+                if key is None:
+                    pending = source.refresh()
+                    if pending is not None:
+                        return self._judge_later(exchange, digest, token_read, pending)
+                    raise InvalidToken("The token was signed with a key its issuer does not publish.")
+                verified = self._verify(digest, token_read, issuer, key)
+            self._admit(exchange, digest, verified)
+        except InvalidToken as invalid:
+            return refused(str(invalid))
+        return None
+
+    async def _judge_later(
+        self, exchange: Exchange, digest: bytes, token: Token, pending: Awaitable[None]
+    ) -> Problem | None:
+        await pending
+        try:
+            issuer, source = self._issuer(token.claims.get("iss"))
+            key = self._key(token, issuer, source)
+            if key is None:
+                raise InvalidToken("The token was signed with a key its issuer does not publish.")
+            self._admit(exchange, digest, self._verify(digest, token, issuer, key))
+        except InvalidToken as invalid:
+            return refused(str(invalid))
+        return None
+
+    def _issuer(self, name: object) -> tuple[Issuer, KeySource]:
+        known = self._issuers.get(name) if isinstance(name, str) else None
+        if known is None:
+            raise InvalidToken("The token's issuer is not known here.")
+        return known
+
+    def _remembered(self, digest: bytes) -> Verified | None:
+        """A signature stays good while its issuer publishes the same key and is trusted with the same algorithm."""
+        verified = self._memory.get(digest)
+        known = None if verified is None else self._issuers.get(verified.issuer)
+        if verified is None or known is None:
+            return None
+        issuer, source = known
+        key = source.keys.get(verified.kid)
+        same_key = key is not None and key.thumbprint == verified.thumbprint
+        return verified if same_key and verified.algorithm in issuer.algorithms else None
+
+    def _key(self, token: Token, issuer: Issuer, source: KeySource) -> Key | None:
+        """The one key that may have signed; ``None`` when the issuer may have published it since."""
+        header = token.header
+        algorithm = header.get("alg")
+        if not isinstance(algorithm, str) or algorithm not in issuer.algorithms or algorithm not in SUPPORTED:
+            raise InvalidToken("The token's algorithm is not one of its issuer's.")
+        for name in _CARRIED_KEYS:
+            if name in header:
+                raise InvalidToken(f"The token's header must not hold {name}.")
+        kid = header.get("kid")
+        if kid is None:
+            fitting = [key for key in source.keys.values() if algorithm in key.algorithms]
+            if len(fitting) != 1:
+                raise InvalidToken("The token names no key, and its issuer has not exactly one.")
+            return fitting[0]
+        if not isinstance(kid, str):
+            raise InvalidToken("The token's kid is not a string.")
+        key = source.keys.get(kid)
+        if key is not None and algorithm not in key.algorithms:
+            raise InvalidToken("The token's algorithm does not fit its key.")
+        return key
+
+    def _verify(self, digest: bytes, token: Token, issuer: Issuer, key: Key) -> Verified:
+        algorithm: str = token.header["alg"]
+        if not key.verifies(algorithm, token.signed, token.signature):
+            raise InvalidToken("The token's signature is not valid.")
+        typ = token.header.get("typ", "")
+        if not isinstance(typ, str):
+            raise InvalidToken("The token's typ is not a string.")
+        verified = Verified(issuer.issuer, key.kid, key.thumbprint, typ, algorithm, token.claims)
+        self._memory.put(digest, verified)
+        return verified
+
+    def _admit(self, exchange: Exchange, digest: bytes, verified: Verified) -> None:
+        issuer, _ = self._issuer(verified.issuer)
+        expires_at = check_claims(verified, issuer, exchange.now)
+        subject = self._subject(verified.claims, issuer, exchange.now)
+        caller = self._callers.caller(
+            subject.application,
+            subject.id,
+            scopes_of(verified.claims.get(issuer.scope_claim)),
+            min(expires_at, inf if subject.expires_at is None else subject.expires_at),
+        )
+        if caller is None:
+            raise InvalidToken("The token's subject is no application here.")
+        if len(self._made) >= _REMEMBERED:
+            del self._made[next(iter(self._made))]
+        self._made[digest] = caller
+        exchange.caller = caller
+
+    def _subject(self, claims: dict[str, Any], issuer: Issuer, now: float) -> Subject:
+        name = claims.get(issuer.subject_claim)
+        credentials = self._subjects.get((issuer.issuer, name)) if isinstance(name, str) else None
+        if not credentials:
+            raise InvalidToken("The token's subject is no application here.")
+        if "cid" in claims:
+            # tokens of the embedded issuer name the secret they were bought with: they die with it
+            cid = claims["cid"]
+            live = credentials.get(cid) if isinstance(cid, str) else None
+        else:
+            live = next((s for s in credentials.values() if s.expires_at is None or now < s.expires_at), None)
+        if live is None or (live.expires_at is not None and now >= live.expires_at):
+            raise InvalidToken("The credential behind this token was revoked or has expired.")
+        return live
+
+
+def check_claims(verified: Verified, issuer: Issuer, now: float) -> float:
+    """RFC 7519 section 4.1 and RFC 9068 section 4; returns the instant from which the token is dead."""
+    claims = verified.claims
+    typ = verified.typ.lower().removeprefix("application/")
+    if typ not in {accepted.lower() for accepted in issuer.token_types}:
+        raise InvalidToken("The token is not of a type accepted from its issuer.")
+    audience = claims.get("aud")
+    named = [audience] if isinstance(audience, str) else audience
+    if not isinstance(named, list) or not all(isinstance(a, str) for a in named) or issuer.audience not in named:
+        raise InvalidToken("The token is meant for somebody else.")
+    if "exp" not in claims:
+        raise InvalidToken("The token does not say when it expires.")
+    expires_at = _instant(claims, "exp", inf)
+    if now >= expires_at + LEEWAY:
+        raise InvalidToken("The token has expired.")
+    if now < _instant(claims, "nbf", -inf) - LEEWAY:
+        raise InvalidToken("The token is not valid yet.")
+    if now < _instant(claims, "iat", -inf) - LEEWAY:
+        raise InvalidToken("The token was issued in the future.")
+    return expires_at + LEEWAY
+
+
+def _instant(claims: dict[str, Any], name: str, absent: float) -> float:
+    if name not in claims:
+        return absent
+    value = claims[name]
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) == inf:
+        raise InvalidToken(f"The token's {name} is not a number.")
+    return value
+
+
+def scopes_of(claim: object) -> frozenset[str]:
+    """A scope claim is a space-separated string (RFC 8693 section 4.2); some issuers send a list."""
+    if isinstance(claim, str):
+        return frozenset(claim.split(" ")) - {""}
+    if isinstance(claim, list):
+        return frozenset(scope for scope in claim if isinstance(scope, str))
+    return frozenset()
+
+
+@policy
+def authenticate_jwt(facts: RouteFacts) -> Policy | None:
+    """Recognises an application by a signed bearer token of a known issuer.
+
+    Tokens are short-lived and carry only the scopes that were asked for. Fetch one with the client credentials of the
+    application, keep it until shortly before it expires, and send it as ``Authorization: Bearer``.
+    """
+    return None  # nothing is bound per route: `Tokens` is asked before the route is known

@@ -1,0 +1,166 @@
+"""Judge the request's media type before its body is read, and the body once it is whole.
+
+`decide` runs with the other policies and looks at headers only; `check` is called by the pipeline with the body. Only
+JSON is judged; other declared media types pass as they are. orjson refuses NaN, bad UTF-8 and depth beyond 1024.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import orjson
+from msgspec import Struct
+
+from policies.model.document import Payload
+from policies.model.schema import Direction
+from policies.traffic import Decision, Exchange, Fault, Phase, Policy, Problem, RouteFacts, policy
+from policies.traffic.validate_media_types import chosen, essence, is_json, is_utf8
+from policies.traffic.validate_parameters import STRICT_FROM_MAJOR, field_text, refusal
+from policies.traffic.validate_schemas import Checker
+
+
+class BoundPayload(Struct, frozen=True):
+    """One declared media type or range. `judged` means JSON; `checker` is ``None`` where no schema is declared."""
+
+    media_type: str
+    judged: bool
+    checker: Checker | None
+
+
+class ValidateRequestBody:
+    """`payloads` empty means that the operation declares no body."""
+
+    __slots__ = ("_exact", "_payloads", "_report", "_required", "_strict", "_unsupported")
+    phase = Phase.VALIDATE
+
+    def __init__(self, payloads: dict[str, BoundPayload], *, required: bool, strict: bool, report: bool) -> None:
+        self._payloads = payloads
+        # what clients send as a rule is found without parsing
+        self._exact = {kind.encode("latin-1", "replace"): payload for kind, payload in payloads.items()}
+        self._required = required
+        self._strict = strict
+        self._report = report
+        self._unsupported = Problem(
+            status=415,
+            slug="unsupported-media-type",
+            title="The media type is not supported",
+            detail=f"This operation accepts {', '.join(payloads)}.",
+            headers=(("Accept", ", ".join(payloads)),),
+        )
+
+    @property
+    def needs_body(self) -> bool:
+        """Whether a body must be read whole to be judged."""
+        return self._required or any(payload.judged for payload in self._payloads.values())
+
+    def decide(self, exchange: Exchange) -> Decision:
+        content_type = length = coding = None
+        chunked = False
+        for name, value in exchange.headers:
+            if name == b"content-type":
+                if content_type is not None:
+                    return _TYPED_TWICE
+                content_type = value
+            elif name == b"content-length":
+                length = value
+            elif name == b"transfer-encoding":
+                chunked = True
+            elif name == b"content-encoding":
+                coding = value
+        if not chunked and (length is None or length == b"0"):
+            return None  # whether a missing body is a fault is said by `check`, which sees that it is missing
+        if not self._payloads:
+            if not self._strict:
+                return None
+            return refusal(exchange, [UNDECLARED_BODY], report=self._report)
+        payload = self._exact.get(content_type) if content_type is not None else None
+        if payload is None:
+            payload = self._chosen(content_type)
+            if payload is None:
+                return self._refused_type(exchange, "CONTENT_TYPE", self._unsupported)
+        if payload.judged and coding is not None and essence(field_text(coding)) not in ("", "identity"):
+            return self._refused_type(exchange, "CONTENT_ENCODING", _ENCODED)
+        exchange.payload = payload
+        return None
+
+    def check(self, exchange: Exchange) -> Problem | None:
+        """Judge `exchange.body`; call it once, after `decide` let the exchange pass."""
+        body = exchange.body
+        payload: BoundPayload | None = exchange.payload
+        if not body:
+            if self._required:
+                fault = Fault("/body", "REQUIRED", "The operation needs a body.")
+                return refusal(exchange, [fault], report=self._report)
+            return None
+        if payload is None or not payload.judged:
+            return None
+        try:
+            value = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            fault = Fault("/body", "JSON", f"The body is not JSON: {error.msg} at line {error.lineno}.")
+            return refusal(exchange, [fault], report=self._report)
+        checker = payload.checker
+        if checker is None or checker.is_valid(value):
+            return None
+        return refusal(exchange, checker.faults(value, "/body"), report=self._report)
+
+    def _chosen(self, content_type: bytes | None) -> BoundPayload | None:
+        if content_type is None:
+            return None
+        text = field_text(content_type)
+        payload = chosen(self._payloads, text)
+        if payload is not None and payload.media_type.endswith("/*") and is_json(text):
+            payload = BoundPayload(essence(text), True, payload.checker)
+        return payload if payload is None or not payload.judged or is_utf8(text) else None
+
+    def _refused_type(self, exchange: Exchange, code: str, problem: Problem) -> Problem | None:
+        if not self._report:
+            return problem
+        exchange.request_faults += (Fault("/header/Content-Type", code, problem.detail),)
+        return None
+
+
+UNDECLARED_BODY = Fault("/body", "UNDECLARED", "The operation takes no body.")
+_ENCODED = Problem(
+    status=415,
+    slug="unsupported-media-type",
+    title="The content coding is not supported",
+    detail="Send the body without content coding: it is validated before it is passed on.",
+    headers=(("Accept-Encoding", "identity"),),
+)
+_TYPED_TWICE = Problem(
+    status=400,
+    slug="bad-request",
+    title="The request is ambiguous",
+    detail="Content-Type was sent more than once.",
+)
+
+
+def bound_payloads(facts: RouteFacts, payloads: Iterable[Payload], direction: Direction) -> dict[str, BoundPayload]:
+    """Media types by essence; schemas are compiled only where JSON may meet them."""
+    bound = {}
+    for payload in payloads:
+        kind = essence(payload.media_type)
+        judged = is_json(kind)
+        wanted = judged or kind.endswith("/*")
+        checker = facts.schemas.of_payload(facts.document, payload, direction) if wanted else None
+        bound[kind] = BoundPayload(kind, judged, checker)
+    return bound
+
+
+@policy
+def validate_request_body(facts: RouteFacts) -> Policy | None:
+    """Refuses a body that breaks the contract, naming every place in it by JSON pointer, and media types not declared.
+
+    Validate against the published document in your own tests: what passes there passes here, byte for byte.
+    """
+    mode = facts.contract.request_validation
+    if mode == "off":
+        return None
+    body = facts.operation.request_body
+    return ValidateRequestBody(
+        bound_payloads(facts, body.payloads, "request") if body is not None else {},
+        required=body is not None and body.required,
+        strict=facts.version.major >= STRICT_FROM_MAJOR,
+        report=mode == "report",
+    )

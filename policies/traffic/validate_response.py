@@ -1,0 +1,175 @@
+"""Judge what the backend answers: status, media type, headers and JSON body, in ``report`` or ``block`` mode.
+
+A status matches its own entry, else its range (``2XX``), else ``default``. In ``report`` mode faults are noted for the
+owner and the client gets the answer; in ``block`` mode the client gets a 502 that leaks nothing of it. 304 is HTTP's
+own and needs no declaration. A coded body is decoded up to a cap; one that cannot be is said to be not evaluated.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+
+import orjson
+from msgspec import Struct
+
+from policies.traffic import Exchange, Fault, Phase, Problem, RouteFacts
+from policies.traffic.validate_media_types import chosen, essence, is_json
+from policies.traffic.validate_parameters import Reader, bound, field_text, missing
+from policies.traffic.validate_request_body import BoundPayload, bound_payloads
+from policies.traffic.validate_schemas import MOST_FAULTS
+
+Headers = Iterable[tuple[bytes, bytes]]
+"""Names in lower case."""
+_MOST_DECODED = 4 * 1024 * 1024
+_WINDOW = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+_GATEWAY_FIELDS = frozenset(
+    {"api-version", "deprecation", "sunset", "link", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id"}
+)
+
+
+class BoundResponse(Struct, frozen=True):
+    """One declared response."""
+
+    payloads: dict[str, BoundPayload]
+    headers: dict[bytes, Reader]
+
+
+class ResponseJudge:
+    """All declared responses of one operation. Not a link of the chain: the pipeline asks it about each reply."""
+
+    __slots__ = ("_by_status", "_default", "_ranges", "blocks")
+    phase = Phase.VALIDATE
+
+    def __init__(self, responses: dict[str, BoundResponse], *, blocks: bool) -> None:
+        self.blocks = blocks
+        self._by_status = {int(status): response for status, response in responses.items() if status.isdigit()}
+        self._ranges = {int(s[0]): response for s, response in responses.items() if s.endswith("XX")}
+        self._default = responses.get("default")
+
+    def declared(self, status: int) -> BoundResponse | None:
+        return self._by_status.get(status) or self._ranges.get(status // 100) or self._default
+
+    def wants_body(self, exchange: Exchange, status: int, headers: Headers) -> bool:
+        """Whether the body must be held back to be judged. In ``report`` mode what is wrong without it is noted now."""
+        if status == 304:
+            return False
+        response = self.declared(status)
+        payload = None if response is None else self._payload(response, headers)
+        if payload is not None and payload.judged and payload.checker is not None and exchange.method != "HEAD":
+            return True
+        faults = self._head_faults(exchange, status, headers)
+        if not faults:
+            return False
+        if not self.blocks:
+            exchange.faults = tuple(faults)
+        return self.blocks
+
+    def judge(self, exchange: Exchange, status: int, headers: Headers, body: bytes) -> Problem | None:
+        """Judge a whole reply. In ``block`` mode the Problem replaces it."""
+        faults = list(self._head_faults(exchange, status, headers))
+        response = self.declared(status)
+        payload = None if response is None else self._payload(response, headers)
+        if payload is not None and payload.judged and exchange.method != "HEAD":
+            faults.extend(self._body_faults(payload, headers, body))
+        if not faults:
+            return None
+        exchange.faults = tuple(faults[:MOST_FAULTS])
+        if not self.blocks:
+            return None
+        return Problem(
+            status=502,
+            slug="response-invalid",
+            title="The backend's answer breaks the contract",
+            detail="The answer was withheld. The contract's owner has been told; quote the request id.",
+        )
+
+    def _payload(self, response: BoundResponse, headers: Headers) -> BoundPayload | None:
+        content_type = _field(headers, b"content-type")
+        if content_type is None:
+            return None
+        payload = response.payloads.get(content_type) or chosen(response.payloads, content_type)
+        if payload is not None and payload.media_type.endswith("/*") and is_json(content_type):
+            return BoundPayload(essence(content_type), True, payload.checker)
+        return payload
+
+    def _head_faults(self, exchange: Exchange, status: int, headers: Headers) -> Sequence[Fault]:
+        response = self.declared(status)
+        if response is None:
+            return (Fault("/status", "UNDECLARED", f"The operation declares no response {status}."),)
+        faults: list[Fault] = []
+        for name, reader in response.headers.items():
+            values = [field_text(value) for key, value in headers if key == name]
+            if not values:
+                if reader.required:
+                    faults.append(missing(reader))
+            elif found := reader.judge(values):
+                faults.extend(found)
+        content_type = _field(headers, b"content-type")
+        if content_type is not None:
+            if self._payload(response, headers) is None and _has_body(exchange, status, headers):
+                faults.append(Fault("/header/Content-Type", "UNDECLARED", "The media type is not declared."))
+        elif response.payloads and _has_body(exchange, status, headers):
+            faults.append(Fault("/header/Content-Type", "REQUIRED", "The reply does not name its media type."))
+        return faults
+
+    def _body_faults(self, payload: BoundPayload, headers: Headers, body: bytes) -> Sequence[Fault]:
+        coding = _field(headers, b"content-encoding") or ""
+        if coding.lower() not in ("", "identity"):
+            decoded = _decoded(body, coding.lower())
+            if decoded is None:
+                return (Fault("/body", "NOT_EVALUATED", "The body's content coding could not be undone."),)
+            body = decoded
+        try:
+            value = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            return (Fault("/body", "JSON", "The body is not JSON."),)
+        checker = payload.checker
+        if checker is None or checker.is_valid(value):
+            return ()
+        return checker.faults(value, "/body")
+
+
+def _field(headers: Headers, name: bytes) -> str | None:
+    for key, value in headers:
+        if key == name:
+            return field_text(value)
+    return None
+
+
+def _has_body(exchange: Exchange, status: int, headers: Headers) -> bool:
+    if exchange.method == "HEAD" or status in (204, 205, 304):
+        return False
+    return _field(headers, b"content-length") != "0"
+
+
+def _decoded(body: bytes, coding: str) -> bytes | None:
+    """At most `_MOST_DECODED` bytes: a bomb is not evaluated instead of being unpacked."""
+    window = _WINDOW.get(coding)
+    if window is None:
+        return None
+    unpacker = zlib.decompressobj(window)
+    try:
+        decoded = unpacker.decompress(body, _MOST_DECODED)
+    except zlib.error:
+        return None
+    return decoded if unpacker.eof else None
+
+
+def validate_response(facts: RouteFacts) -> ResponseJudge | None:
+    """Bind the judge of one operation's replies, or ``None`` where responses are not validated."""
+    mode = facts.contract.response_validation
+    if mode == "off":
+        return None
+    responses = {
+        response.status: BoundResponse(
+            bound_payloads(facts, response.payloads, "response"),
+            {
+                header.name.lower().encode("latin-1", "replace"): bound(facts, header, "response")
+                for header in response.headers
+                if header.name.lower() not in _GATEWAY_FIELDS and header.name.lower() != "content-type"
+            },
+        )
+        for response in facts.operation.responses
+    }
+    return ResponseJudge(responses, blocks=mode == "block")
