@@ -8,6 +8,7 @@ product text: why it hurts a consumer, and the compatible way to get what was wa
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -101,3 +102,49 @@ def get(id_: str) -> Entry:
     """Raises `KeyError` for an unknown id."""
     discover()
     return _entries[id_]
+
+
+def explain(id_: str) -> str:
+    """All there is to say about a rule, as markdown: text, severity, options, examples. Raises `KeyError`."""
+    entry = get(id_)
+    lines = [f"# {entry.id}", "", entry.text, "", f"Severity: {entry.severity} by default."]
+    if entry.taxonomy:
+        said = "; ".join(f"{key} {value}" for key, value in entry.taxonomy.items() if value)
+        lines += ["", f"Kind: {said}."]
+    if entry.options:
+        lines += ["", "Options and their defaults:", ""]
+        lines += [f"- `{name}`: `{json.dumps(default)}`" for name, default in entry.options.items()]
+    for kind, cases in entry.examples.items():
+        if not cases:
+            continue
+        lines += ["", f"## {_HEADINGS.get(kind, kind.capitalize())}"]
+        for case in cases:
+            lines += ["", "```yaml", _shown(case), "```"]
+    if entry.family in _LEGENDS and any(entry.examples.values()):
+        lines += ["", _LEGENDS[entry.family]]
+    return "\n".join(lines) + "\n"
+
+
+_HEADINGS = {
+    "good": "Good",
+    "bad": "Bad",
+    "breaks": "Breaks somebody",
+    "safe": "Safe",
+    "tells": "Is told, and breaks nobody",
+    "pass": "Passes",
+    "block": "Is held up",
+}
+_LEGENDS = {
+    "lint": (
+        "An example is merged into a document that is otherwise in order. In it, `get`, `post` and `read` are the "
+        "operations GET /items, POST /items and GET /items/{itemId}; `parameters` are added to the first; `request` "
+        "and `response` are members of what is sent to and answered by them; `null` removes."
+    ),
+}
+
+
+def _shown(case: Any) -> str:
+    """A case is text, or a pair of texts called `old` and `new`, or shows itself."""
+    if hasattr(case, "old") and hasattr(case, "new"):
+        return "\n".join(("# before", str(case.old).strip("\n"), "# after", str(case.new).strip("\n")))
+    return str(case).strip("\n")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
-from policies.findings import Finding, Report, RulesetRef, Severity
+from policies.findings import Finding, Report, RulesetRef, Severity, Waiver
 from policies.lifecycle.stages import Action
 from policies.lifecycle.transition import Compared, Evidence, Transition
 from policies.model.contract import Contract, Stage, Upstream, Version
@@ -21,8 +21,14 @@ _RULESET = RulesetRef(name="baseline", version="1.0.0")
 
 
 class Case(NamedTuple):
+    """`told` is what the case says, for people."""
+
     transition: Transition
     evidence: Evidence
+    told: str
+
+    def __str__(self) -> str:
+        return self.told
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,4 +109,25 @@ def case(action: Action, **given: Any) -> Case:
         )
     asked = {k: v for k, v in values.items() if k in {f.name for f in fields(Transition)}}
     known = {k: v for k, v in values.items() if k in {f.name for f in fields(Evidence)}}
-    return Case(Transition(**{**asked, "contract": contract, "version": version}), Evidence(**known))
+    told = "\n".join((f"action: {action}", *(f"{key}: {_told(value)}" for key, value in given.items())))
+    return Case(Transition(**{**asked, "contract": contract, "version": version}), Evidence(**known), told)
+
+
+def _told(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        days = (value - NOW) // DAY
+        return f"{abs(days)} days {'from now' if days > 0 else 'ago'}" if days else "now"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_told, value))}]"
+    if isinstance(value, Compared):
+        rules = "".join(f", {finding.rule}" for finding in value.change.report.findings)
+        return f"{{{value.number}: {value.change.verdict}, {value.change.bump}{rules}}}"
+    if isinstance(value, Report):
+        return f"[{', '.join(finding.rule for finding in value.findings)}]"
+    if isinstance(value, Waiver):
+        return f"{{{value.rule}, expires: {_told(value.expires_at)}}}"
+    return str(value) or "''"
