@@ -1,0 +1,404 @@
+"""One client connection: bytes -> heads and bodies, one exchange at a time, replies in the order of the requests.
+
+Heads are cut out of the stream, gated, parsed by llhttp and judged again; only then does a `Passage` begin. While it
+is under way the bytes behind it wait unparsed, and once they wait, reading stops: a client that pipelines pays with its
+own memory. A connection that could not be framed is never read as HTTP again.
+
+Must not know: policies, upstreams. The one subtle thing: a passage may end inside the very call that began it, so the
+bytes are consumed by one loop (`_advance`), never by recursion.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+import socket
+import struct
+import time
+from typing import Any, cast
+
+import httptools
+
+from gateway import framing, target
+from gateway.fields import LOWER, Fields
+from gateway.framing import CHUNKED, ChunkedEnd, Frame
+from gateway.passage import Passage
+from gateway.replies import REQUEST_TIMEOUT
+from gateway.worker import Worker
+from policies.traffic import Exchange, Problem
+
+HALF_CLOSE_SECONDS = 1.0
+"""A client that stops sending may still be reading (``nc``), or may be gone: we wait this long to learn which."""
+LINGER_SECONDS = 2.0
+"""How long unread input is drained after a refusal, so that the reply is not lost to a reset (RFC 9112 section 9.6)."""
+MAX_LINGER = 1_048_576
+_UPGRADE_FIELD = re.compile(rb"(?i)\r\nupgrade:[^\r]*")
+_H2C = re.compile(rb"(?i)\r\nupgrade:[ \t]*h2c[ \t]*\r\n")
+_PERMITTED = {method.encode(): method for method in "DELETE GET HEAD OPTIONS PATCH POST PUT TRACE".split()}
+
+_HEAD, _BODY, _BUSY, _GONE = range(4)
+_PASSAGE, _TURN = 1, 2  # who holds reading back
+
+_NO_UPGRADE = framing.refused("This gateway does not switch protocols.")
+_NO_METHOD = Problem(
+    status=501, slug="not-implemented", title="Not implemented", detail="This gateway does not know the method."
+)
+
+
+class Connection(asyncio.Protocol):
+    __slots__ = (
+        "_advancing",
+        "_buffer",
+        "_chunks",
+        "_end",
+        "_ended",
+        "_fields",
+        "_held",
+        "_lingered",
+        "_message_complete",
+        "_parser",
+        "_passage",
+        "_peer",
+        "_state",
+        "_trailers",
+        "_transport",
+        "_worker",
+        "_write_paused",
+        "deadline",
+        "unread",
+    )
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._transport: asyncio.Transport | None = None
+        self._parser: Any = None
+        self._passage: Passage | None = None
+        self._state = _HEAD
+        self._buffer = b""
+        self._fields: Fields = []
+        self._trailers: Fields = []
+        self._chunks: list[bytes] = []
+        self._end: ChunkedEnd | None = None
+        self._message_complete = self._advancing = self._write_paused = self._ended = False
+        self._held = self._lingered = 0
+        self.unread = 0
+        self.deadline = math.inf
+
+    # -- asyncio --
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        worker = self._worker
+        self._transport = cast(asyncio.Transport, transport)
+        if len(worker.connections) >= worker.settings.max_connections:
+            worker.telemetry.turned_away += 1
+            self._state = _GONE
+            self._transport.abort()
+            return
+        worker.telemetry.accepted += 1
+        worker.connections.add(self)
+        peer = transport.get_extra_info("peername")
+        self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._parser = httptools.HttpRequestParser(self)
+        self.deadline = worker.now + worker.settings.head_seconds
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._transport = None
+        self._parser = None  # the parser holds our methods, we hold the parser
+        self._state = _GONE
+        self._buffer = b""
+        self._worker.left(self)
+        passage, self._passage = self._passage, None
+        if passage is not None:
+            passage.client_lost()
+
+    def data_received(self, data: bytes) -> None:
+        state = self._state
+        if state == _BUSY:
+            self._buffer += data
+            self._hold(_TURN)
+        elif state == _GONE:
+            self._lingered += len(data)
+            if self._lingered > MAX_LINGER:
+                self.cut()
+        else:
+            if self._buffer:
+                data, self._buffer = self._buffer + data, b""
+            self._advance(data)
+
+    def eof_received(self) -> bool:
+        """True keeps our half open. A client that stops sending in the middle of a request has left."""
+        if self._state != _BUSY:
+            return False
+        self._ended = True
+        self.deadline = time.monotonic() + HALF_CLOSE_SECONDS
+        return True
+
+    def pause_writing(self) -> None:
+        self._write_paused = True
+        self.deadline = self._worker.now + self._worker.settings.body_idle_seconds
+        if self._passage is not None:
+            self._passage.client_writable(False)
+
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        if self._passage is not None:
+            self.deadline = math.inf
+            self._passage.client_writable(True)
+        elif self._state == _HEAD:
+            self._next()
+
+    # -- what a passage asks (see `gateway.passage.Client`) --
+
+    def write(self, data: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def hold(self, held: bool) -> None:
+        """Stop or resume reading on behalf of the passage."""
+        if held:
+            self._hold(_PASSAGE)
+        elif self._held:
+            self._let_go(_PASSAGE)
+
+    def finished(self, keep: bool) -> None:
+        """The passage is over: take the next request, or close."""
+        self._passage = None
+        if not keep or (self._ended and not self._buffer):
+            self._close()
+            return
+        self._state = _HEAD
+        self.deadline = self._worker.now + self._worker.settings.idle_seconds
+        if not self._advancing:
+            self._next()
+
+    def cut(self) -> None:
+        """End the connection so that the client cannot take what it got for a whole reply: with a reset."""
+        transport = self._transport
+        if transport is None:
+            return
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            try:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            except OSError:
+                pass
+        self._state = _GONE
+        transport.abort()
+
+    # -- what the sweep asks (see `gateway.worker.Swept`) --
+
+    @property
+    def is_idle(self) -> bool:
+        return self._state == _HEAD and not self._buffer
+
+    def expire(self) -> None:
+        """The deadline passed: say so where the client is still owed an answer, close otherwise."""
+        self.deadline = math.inf
+        if self.is_idle:
+            if self._transport is not None:
+                self._transport.close()
+        elif self._state == _HEAD and not self._write_paused:
+            self._refuse(REQUEST_TIMEOUT)
+        elif self._state == _BODY and self._passage is not None and not self._write_paused:
+            self._passage.keep = False
+            self._passage.refuse(REQUEST_TIMEOUT)
+        else:
+            self.cut()
+
+    # -- reading --
+
+    def _next(self) -> None:
+        data, self._buffer = self._buffer, b""
+        self._let_go(_TURN)
+        if data:
+            self._advance(data)
+
+    def _advance(self, data: bytes) -> None:
+        """Consume what may be consumed now; the rest waits in the buffer, with reading stopped."""
+        self._advancing = True
+        while data:
+            state = self._state
+            if state == _GONE:
+                break
+            if state == _BUSY or self._write_paused:
+                self._buffer = data
+                self._hold(_TURN)
+                break
+            data = self._read_head(data) if state == _HEAD else self._read_body(data)
+        self._advancing = False
+
+    def _read_head(self, data: bytes) -> bytes:
+        """Begin a passage with the head at the start of `data`; returns the bytes behind it."""
+        settings = self._worker.settings
+        if data.startswith(b"\r\n"):  # RFC 9112 section 2.2: an empty line before a request is ignored
+            data = data[2:]
+        end = data.find(b"\r\n\r\n") + 4
+        if end < 4:
+            if framing.is_hopeless(data):
+                self._refuse(framing.BARE_LINE_END)
+            elif len(data) > settings.max_head_bytes:
+                self._refuse(framing.HEAD_TOO_LARGE)
+            elif data:
+                if self.deadline - self._worker.now > settings.head_seconds:
+                    self.deadline = self._worker.now + settings.head_seconds
+                self._buffer = data
+            return b""
+        if end > settings.max_head_bytes:
+            self._refuse(framing.HEAD_TOO_LARGE)
+            return b""
+        head, rest = (data, b"") if end == len(data) else (data[:end], data[end:])
+        line = framing.gate(head, settings.max_target_bytes, settings.max_headers)
+        if isinstance(line, Problem):
+            self._refuse(line)
+            return b""
+        method = _PERMITTED.get(line[1])
+        if method is None:
+            self._refuse(_NO_METHOD)
+            return b""
+        fields = self._parse(head)
+        if fields is None:
+            return b""
+        frame = framing.judge(line[3], fields)
+        if isinstance(frame, Problem):
+            self._refuse(frame, method)
+            return b""
+        split = target.canonical(line[2], frame.host)
+        if isinstance(split, Problem):
+            self._refuse(split, method)
+            return b""
+        self._begin(Exchange(method, split[0], split[1], fields, self._peer, time.time()), frame, line[3])
+        return rest
+
+    def _parse(self, head: bytes) -> Fields | None:
+        fields: Fields = []
+        self._fields = fields
+        self._trailers = []
+        self._message_complete = False
+        try:
+            self._parser.feed_data(head)
+        except httptools.HttpParserUpgrade:
+            # RFC 9110 section 7.8: an Upgrade may be ignored; Java's client offers h2c on every first request
+            if not _H2C.search(head):
+                self._refuse(_NO_UPGRADE)
+                return None
+            self._parser = httptools.HttpRequestParser(self)
+            return self._parse(_UPGRADE_FIELD.sub(b"", head))
+        except httptools.HttpParserError:
+            self._refuse(framing.UNPARSABLE)
+            return None
+        if b" \r\n" in head or b"\t\r\n" in head:
+            fields[:] = [(name, value.rstrip(b" \t")) for name, value in fields]
+        return fields
+
+    def _begin(self, exchange: Exchange, frame: Frame, version: bytes) -> None:
+        length = self.unread = frame.length
+        if (length == 0) != self._message_complete:  # the two judges disagree about where the message ends
+            self._refuse(framing.UNPARSABLE, exchange.method)
+            return
+        keep = b"close" not in frame.named if version == b"1.1" else b"keep-alive" in frame.named
+        if length == 0:
+            self._state = _BUSY
+            self.deadline = math.inf
+        else:
+            self._state = _BODY
+            self._end = ChunkedEnd() if length == CHUNKED else None
+            self.deadline = self._worker.now + self._worker.settings.body_idle_seconds
+        passage = self._passage = Passage(self._worker, self, exchange, frame, version, keep)
+        passage.begin()
+
+    def _read_body(self, data: bytes) -> bytes:
+        """Pass on what of `data` belongs to the body; returns the bytes behind it."""
+        if self._end is None:
+            size = min(self.unread, len(data))
+            self.unread -= size
+            ended = self.unread == 0
+        else:
+            found = self._end.find(data)
+            if found is None:
+                self._spoil()
+                return b""
+            ended = found >= 0
+            size = found if ended else len(data)
+            if ended:
+                self.unread = 0
+        piece, rest = (data, b"") if size == len(data) else (data[:size], data[size:])
+        self._chunks = []
+        try:
+            self._parser.feed_data(piece)
+        except httptools.HttpParserError:
+            self._spoil()
+            return b""
+        if ended != self._message_complete or framing.trailers(self._trailers) is not None:
+            self._spoil()
+            return b""
+        passage = self._passage
+        if passage is None:
+            return b""
+        if ended:
+            self._state = _BUSY
+            self.deadline = math.inf
+        else:
+            self.deadline = self._worker.now + self._worker.settings.body_idle_seconds
+        chunks = self._chunks
+        passage.body(chunks[0] if len(chunks) == 1 else b"".join(chunks), ended)
+        return rest
+
+    def _spoil(self) -> None:
+        """The body is malformed: nothing behind it can be trusted."""
+        self.unread = CHUNKED
+        if self._passage is not None:
+            self._passage.keep = False
+            self._passage.spoiled(framing.UNPARSABLE)
+
+    def _refuse(self, problem: Problem, method: str = "") -> None:
+        """Answer something that never became an exchange, and close."""
+        exchange = Exchange(method, "", "", [], self._peer, time.time())
+        self._state = _BUSY
+        self.unread = CHUNKED
+        passage = self._passage = Passage(self._worker, self, exchange, Frame(), b"1.1", False)
+        passage.refuse(problem)
+
+    # -- closing --
+
+    def _close(self) -> None:
+        """Close behind the last reply; where input is unread, drain it first or the reply may be lost to a reset."""
+        transport = self._transport
+        if transport is None:
+            return
+        drained = self.unread == 0 and not self._buffer
+        self._state = _GONE
+        self._buffer = b""
+        if drained or self._ended:
+            transport.close()
+            return
+        self._held = 0
+        transport.resume_reading()
+        if transport.can_write_eof():
+            transport.write_eof()
+        self.deadline = time.monotonic() + LINGER_SECONDS
+
+    def _hold(self, who: int) -> None:
+        if not self._held and self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+        self._held |= who
+
+    def _let_go(self, who: int) -> None:
+        if self._held:
+            self._held &= ~who
+            if not self._held and self._transport is not None and not self._transport.is_closing():
+                self._transport.resume_reading()
+
+    # -- httptools --
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._message_complete or self._state == _BODY:
+            self._trailers.append((LOWER[name], value))
+        else:
+            self._fields.append((LOWER[name], value))
+
+    def on_body(self, data: bytes) -> None:
+        self._chunks.append(data)
+
+    def on_message_complete(self) -> None:
+        self._message_complete = True

@@ -1,0 +1,170 @@
+"""The two heads we write: the request as the upstream sees it, the reply as the client sees it.
+
+Nothing is passed on as it came: what was understood is written anew, hop-by-hop fields stay here, and whatever an
+upstream believes about the caller (identity, addresses, request id, trace) is said by us alone. RFC 9110 section 7.6,
+W3C Trace Context.
+
+Must not know: sockets. The one subtle thing: identity is written once per authenticated caller, not once per request.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from itertools import count
+
+from gateway.fields import LOWER, TO_CLIENT, TO_UPSTREAM, Fields, safe_value, tokens
+from gateway.framing import CHUNKED, Frame
+from gateway.replies import STATUS_LINES
+from policies.traffic import Caller, Exchange
+
+VIA = b"1.1 weighbridge"
+_TRACEPARENT = re.compile(rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(-.*)?")
+_MAX_TRACESTATE = 512
+
+_process = int.from_bytes(os.urandom(8))
+_sequence = count(1)
+
+
+def restart_ids() -> None:
+    """Give this process its own ids; a forked worker calls it, or it would repeat its parent's."""
+    global _process
+    _process = int.from_bytes(os.urandom(8)) | 1
+
+
+def new_request_id() -> str:
+    """32 lower-case hex digits, never all zero: also usable as a W3C trace id."""
+    return f"{_process:016x}{next(_sequence):016x}"
+
+
+class Identities:
+    """Remembers the identity fields of recent callers, by the very object that authentication returned."""
+
+    LIMIT = 10_000
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Caller, bytes]] = {}
+
+    def fields(self, caller: Caller | None) -> bytes:
+        """Header lines that say who calls; none for an anonymous call."""
+        if caller is None:
+            return b""
+        known = self._known.get(id(caller))
+        if known is not None and known[0] is caller:
+            return known[1]
+        application = caller.application
+        values = [
+            ("Application", application.id),
+            ("Consumer", application.consumer),
+            ("Audience", application.audience),
+            ("Scopes", " ".join(sorted(caller.scopes))),
+            ("Sites", "*" if application.sites is None else ",".join(application.sites)),
+        ]
+        if application.party is not None:
+            values.append(("Party", application.party))
+        lines = b"".join(b"Weighbridge-%b: %b\r\n" % (name.encode(), safe_value(value)) for name, value in values)
+        if len(self._known) >= self.LIMIT:
+            self._known.clear()
+        self._known[id(caller)] = (caller, lines)
+        return lines
+
+
+def request_head(
+    exchange: Exchange,
+    frame: Frame,
+    target: bytes,
+    authority: bytes,
+    identity: bytes,
+    length: int,
+    scheme: bytes = b"http",
+) -> bytes:
+    """The head for the upstream. `target` is its path with query, `length` a count of bytes, `CHUNKED` or ``0``."""
+    named = frame.named
+    parts = [exchange.method.encode("ascii"), b" ", target, b" HTTP/1.1\r\nHost: ", authority, b"\r\n"]
+    traced: list[bytes] = []
+    for name, value in exchange.headers:
+        prefix = TO_UPSTREAM[name]
+        if prefix:
+            if not named or name not in named:
+                parts += (prefix, value, b"\r\n")
+        elif name == b"traceparent":
+            traced.append(value)
+    request_id = exchange.request_id.encode("ascii")
+    if length == CHUNKED:
+        parts.append(b"Transfer-Encoding: chunked\r\n")
+    elif length or exchange.method in ("POST", "PUT", "PATCH"):
+        parts.append(b"Content-Length: %d\r\n" % length)
+    if exchange.site is not None:
+        parts.append(b"Weighbridge-Site: %b\r\n" % safe_value(exchange.site))
+    parts.append(
+        b"%bX-Request-Id: %b\r\n%bX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n"
+        b"X-Forwarded-Host: %b\r\nVia: %b\r\n\r\n"
+        % (
+            identity,
+            request_id,
+            _trace(exchange.headers, traced, request_id) if traced else _new_trace(request_id),
+            exchange.peer.encode("ascii", "replace"),
+            scheme,
+            frame.host,
+            VIA,
+        )
+    )
+    return b"".join(parts)
+
+
+def _span() -> bytes:
+    return b"%016x" % ((_process ^ (next(_sequence) << 20)) or 1)
+
+
+def _new_trace(request_id: bytes) -> bytes:
+    # not sampled: nobody here records spans, and a caller who wanted a trace would have begun one
+    return b"traceparent: 00-%b-%b-00\r\n" % (request_id, _span())
+
+
+def _trace(fields: Fields, traced: list[bytes], request_id: bytes) -> bytes:
+    """Continue the caller's trace as its child; an invalid one is not repaired but replaced, with its state."""
+    match = _TRACEPARENT.fullmatch(traced[0]) if len(traced) == 1 else None
+    if match is None or (match[4] and match[1] == b"00"):
+        return _new_trace(request_id)
+    state = b",".join(value for name, value in fields if name == b"tracestate")
+    flags = b"%02x" % (int(match[3], 16) & 1)
+    lines = b"traceparent: 00-%b-%b-%b\r\n" % (match[2], _span(), flags)
+    return lines + b"tracestate: %b\r\n" % state if 0 < len(state) <= _MAX_TRACESTATE else lines
+
+
+def reply_head(status: int, fields: Fields, announced: Fields, request_id: str, date: bytes, framing: bytes) -> bytes:
+    """The head for the client of a reply from upstream. `fields` are the upstream's, `announced` ours, `framing` the
+    finished lines that say how the body ends and what becomes of the connection."""
+    parts = [STATUS_LINES[status]]
+    dated = False
+    named = b""
+    for name, value in fields:
+        prefix = TO_CLIENT[name]
+        if prefix:
+            parts += (prefix, value, b"\r\n")
+            if name == b"date":
+                dated = True
+        elif name == b"connection" and value.lower() not in (b"keep-alive", b"close"):
+            named += value + b","
+    if named:
+        fields = [(name, value) for name, value in fields if name not in tokens(named) and name != b"connection"]
+        return reply_head(status, fields, announced, request_id, date, framing)
+    if not dated:
+        parts.append(date)
+    for name, value in announced:
+        parts += (name, b": ", value, b"\r\n")
+    parts.append(b"X-Request-Id: %b\r\n%b\r\n" % (request_id.encode("ascii"), framing))
+    return b"".join(parts)
+
+
+def own_head(status: int, fields: Fields, announced: Fields, request_id: str, date: bytes, framing: bytes) -> bytes:
+    """The head of a reply that we make ourselves; what the reply says itself wins over what is announced."""
+    said = {LOWER[name] for name, _ in fields}
+    lines = [STATUS_LINES[status], date]
+    for name, value in fields:
+        lines += (name, b": ", value, b"\r\n")
+    for name, value in announced:
+        if LOWER[name] not in said or LOWER[name] == b"link":
+            lines += (name, b": ", value, b"\r\n")
+    lines.append(b"X-Request-Id: %b\r\n%b\r\n" % (request_id.encode("ascii"), framing))
+    return b"".join(lines)

@@ -1,0 +1,545 @@
+"""One exchange on its way through the wire: from a whole head to the last byte of its reply.
+
+The straight line: open (the policies) -> body (kept for validation, or streamed) -> upstream -> reply (judged, or
+streamed) -> records. A `Passage` is driven by its client connection on one side and by its upstream line on the other,
+and holds each side back while the other is behind.
+
+Must not know: how bytes become a head (`gateway.connection`) or what a policy asks. The one subtle thing: once the head
+of a reply has been written there is no way to take it back, so a later failure cuts the connection, visibly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from typing import Any, Protocol
+
+import structlog
+
+from gateway import heads
+from gateway.fields import Fields
+from gateway.framing import CHUNKED, Frame
+from gateway.line import Line
+from gateway.replies import INTERNAL, NOT_READY, PAYLOAD_TOO_LARGE, render
+from gateway.telemetry import UNROUTED
+from gateway.upstream import Pool
+from gateway.worker import Worker
+from policies.traffic import Exchange, Problem
+
+_log = structlog.get_logger("gateway")
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+CLIENT_GONE = 499
+"""Recorded when the client left before a reply had begun; never sent."""
+MAX_DISCARD = 65_536
+"""A refused request's body is read to its end, to keep the connection, only up to this size."""
+
+# what becomes of body bytes as they arrive
+_WAIT, _KEEP, _STREAM, _DISCARD = range(4)
+
+
+class Client(Protocol):
+    """What a passage needs of its client connection."""
+
+    unread: int
+    """Bytes of the body still to come, or `CHUNKED`; 0 when the request is complete."""
+
+    def write(self, data: bytes) -> None: ...
+    def hold(self, held: bool) -> None: ...
+    def finished(self, keep: bool) -> None: ...
+    def cut(self) -> None: ...
+
+
+class Passage:
+    __slots__ = (
+        "_aborted",
+        "_chunked_reply",
+        "_ended",
+        "_frame",
+        "_judging",
+        "_kept",
+        "_line",
+        "_mode",
+        "_outgoing",
+        "_over",
+        "_pool",
+        "_received",
+        "_replied",
+        "_replying",
+        "_retried",
+        "_sent",
+        "_size",
+        "_started",
+        "_status",
+        "_table",
+        "_task",
+        "_upstream_seconds",
+        "_version",
+        "_worker",
+        "client",
+        "exchange",
+        "keep",
+    )
+
+    def __init__(
+        self, worker: Worker, client: Client, exchange: Exchange, frame: Frame, version: bytes, keep: bool
+    ) -> None:
+        self._worker = worker
+        self.client = client
+        self.exchange = exchange
+        self._frame = frame
+        self._version = version
+        self.keep = keep
+        """May the connection serve another request after this one?"""
+        self._started = time.monotonic()
+        self._table: Any = None
+        self._mode = _WAIT
+        self._kept: list[bytes] = []
+        self._size = 0
+        self._ended = frame.length == 0
+        self._received = self._sent = self._status = 0
+        self._line: Line | None = None
+        self._pool: Pool | None = None
+        self._outgoing = b""
+        self._task: asyncio.Task[None] | None = None
+        self._upstream_seconds = 0.0
+        self._replying = self._replied = self._over = self._judging = False
+        self._chunked_reply = self._retried = self._aborted = False
+        exchange.request_id = heads.new_request_id()
+
+    # -- the request --
+
+    def begin(self) -> None:
+        """The head is whole and unambiguous: ask the policies."""
+        table = self._worker.table
+        if table is None:
+            self.refuse(NOT_READY)
+            return
+        self._table = self.exchange.table = table
+        try:
+            decision = table.open(self.exchange)
+        except Exception:
+            self._crash("open")
+            return
+        if decision is None or type(decision) is Problem:
+            self._opened(decision)
+        else:
+            self._task = asyncio.get_running_loop().create_task(self._open_later(decision))
+
+    async def _open_later(self, decision: Awaitable[Problem | None]) -> None:
+        try:
+            problem = await decision
+        except Exception:
+            self._crash("open")
+            return
+        self._task = None
+        if not self._over:
+            self._opened(problem)
+
+    def _opened(self, problem: Problem | None) -> None:
+        if problem is not None:
+            self.refuse(problem)
+            return
+        route, length = self.exchange.route, self._frame.length
+        if route.validates_body:
+            if length > route.max_body_bytes and not self._let_oversize_pass():
+                return
+            self._mode = _KEEP if length <= route.max_body_bytes else _STREAM
+        else:
+            self._mode = _STREAM
+        if self._frame.expects and length and not self._size:
+            self.client.write(CONTINUE)
+        if self._ended or self._kept:
+            data, self._kept = b"".join(self._kept), []
+            self._size = 0
+            self.client.hold(False)
+            self._arrived(data, self._ended)
+
+    def body(self, data: bytes, ended: bool) -> None:
+        """A piece of the request's body arrived; `ended` with its last one."""
+        self._received += len(data)
+        self._ended = ended
+        self._arrived(data, ended)
+
+    def _arrived(self, data: bytes, ended: bool) -> None:
+        mode = self._mode
+        if mode == _STREAM:
+            self._stream(data, ended)
+        elif mode == _DISCARD:
+            if ended and self._replied:
+                self.client.finished(self.keep)
+            elif self._received > MAX_DISCARD and self._replied:
+                self.client.finished(False)
+        elif mode == _WAIT:
+            self._kept.append(data)
+            self._size += len(data)
+            self.client.hold(True)
+        else:
+            self._keep_for_validation(data, ended)
+
+    def _keep_for_validation(self, data: bytes, ended: bool) -> None:
+        self._kept.append(data)
+        self._size += len(data)
+        if self._size > self.exchange.route.max_body_bytes:
+            if self._let_oversize_pass():
+                data, self._kept = b"".join(self._kept), []
+                self._mode = _STREAM
+                self._stream(data, ended)
+            return
+        if not ended:
+            return
+        body = self.exchange.body = b"".join(self._kept)
+        self._kept = []
+        try:
+            problem = self._table.check_body(self.exchange)
+        except Exception:
+            self._crash("check_body")
+            return
+        if problem is not None:
+            self.refuse(problem)
+        else:
+            self._forward(body, whole=True)
+
+    def _let_oversize_pass(self) -> bool:
+        """Only where a wrong body would be refused is one that cannot be judged refused as well."""
+        route = self.exchange.route
+        if route.blocks_body:
+            self.refuse(PAYLOAD_TOO_LARGE)
+            return False
+        self._worker.telemetry.series(route.metric_labels).unevaluated["request"] += 1
+        return True
+
+    def spoiled(self, problem: Problem) -> None:
+        """The body turned out to be malformed: whatever was sent upstream must not be taken for a request."""
+        if self._replied:
+            self.client.finished(False)
+        else:
+            self.refuse(problem)
+
+    # -- upstream --
+
+    def _stream(self, data: bytes, ended: bool) -> None:
+        if self._pool is None:
+            self._forward(data, whole=ended)
+            return
+        piece = self._framed(data, ended)
+        if self._line is None:  # still connecting
+            self._outgoing += piece
+            self.client.hold(True)
+            return
+        if piece:
+            self._line.send(piece)
+        if ended:
+            self._line.sent(self.exchange.upstream.spec, time.monotonic())
+
+    def _framed(self, data: bytes, ended: bool) -> bytes:
+        if self._frame.length != CHUNKED:
+            return data
+        piece = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+        return piece + b"0\r\n\r\n" if ended else piece
+
+    def _forward(self, body: bytes, *, whole: bool) -> None:
+        """Send the head upstream with what there is of the body; `whole` when that is all of it."""
+        exchange = self.exchange
+        upstream = exchange.upstream
+        upstreams = self._worker.upstreams
+        address = upstreams.address(upstream.url)
+        self._pool = upstreams.pool(upstream.key, address)
+        target = address.base + upstream.path.encode("ascii")
+        if exchange.query:
+            target += b"?" + exchange.query.encode("ascii")
+        head = heads.request_head(
+            exchange,
+            self._frame,
+            target or b"/",
+            address.authority,
+            self._worker.identities.fields(exchange.caller),
+            len(body) if whole else self._frame.length,
+        )
+        self._outgoing = head + (body if whole else self._framed(body, False))
+        self._acquire(fresh=False)
+
+    def _acquire(self, *, fresh: bool) -> None:
+        assert self._pool is not None
+        line = self._pool.acquire(self.exchange.upstream.spec, self, fresh=fresh)
+        if type(line) is Line:
+            self.upstream_ready(line)
+        elif type(line) is Problem:
+            self.refuse(line)
+        elif not self._ended:
+            self.client.hold(True)
+
+    def upstream_ready(self, line: Line) -> None:
+        """A connection to the upstream stands: write what we have."""
+        assert self._pool is not None
+        if self._over or self._replying:
+            self._pool.unused(line)
+            return
+        self._line = line
+        line.start(
+            self._outgoing,
+            self,
+            self.exchange.upstream.spec,
+            time.monotonic(),
+            whole=self._ended,
+            bodiless=self.exchange.method == "HEAD",
+        )
+        if not self._ended:
+            self._outgoing = b""  # what was streamed cannot be sent twice
+            self.client.hold(False)
+
+    def upstream_writable(self, writable: bool) -> None:
+        self.client.hold(not writable)
+
+    def upstream_lost(self, problem: Problem, stale: bool) -> None:
+        """No more will come from this line. A stale one is worth a second try where the request may be repeated."""
+        self._line = None
+        if self._over:
+            return
+        if (
+            stale
+            and self._outgoing
+            and not self._retried
+            and self.exchange.route.may_retry
+            and self._pool is not None
+            and self._pool.may_retry()
+        ):
+            self._retried = True
+            self._acquire(fresh=True)
+        else:
+            self.refuse(problem)
+
+    # -- the reply --
+
+    def upstream_received(self) -> None:
+        """Something of the reply arrived, its head at the least."""
+        line = self._line
+        if line is None:
+            return
+        if self._replying:
+            self._continue(line)
+        elif self._judging:
+            self._judge(line)
+        else:
+            self._answered(line)
+
+    def _answered(self, line: Line) -> None:
+        self._upstream_seconds = time.monotonic() - self._started
+        exchange, status = self.exchange, line.status
+        if not line.bodiless and status != 304:
+            try:
+                wanted = self._table.wants_response(exchange, status, line.fields)
+            except Exception:
+                self._crash("wants_response")
+                return
+            if wanted:
+                if line.length <= self._worker.settings.max_judged_response_bytes:
+                    self._judging = True
+                    self._size = 0
+                    self._judge(line)
+                    return
+                self._unjudged()
+        self._reply(line, line.take())
+
+    def _unjudged(self) -> None:
+        self._worker.telemetry.series(self.exchange.route.metric_labels).unevaluated["response"] += 1
+
+    def _judge(self, line: Line) -> None:
+        data = line.take()
+        self._size += len(data)
+        self._kept.append(data)
+        if not line.complete:
+            if self._size > self._worker.settings.max_judged_response_bytes:
+                self._judging = False
+                self._unjudged()
+                self._reply(line, self._release_kept())
+            return
+        self._judging = False
+        body = self._release_kept()
+        try:
+            problem = self._table.judge_response(self.exchange, line.status, line.fields, body)
+        except Exception:
+            self._crash("judge_response")
+            return
+        if problem is not None:
+            self._line = None
+            line.release()
+            self.refuse(problem)
+        else:
+            self._reply(line, body)
+
+    def _release_kept(self) -> bytes:
+        kept, self._kept = self._kept, []
+        return kept[0] if len(kept) == 1 else b"".join(kept)
+
+    def _reply(self, line: Line, data: bytes) -> None:
+        """Write the head, with what there is of the body in the same write."""
+        exchange, status = self.exchange, line.status
+        complete = line.complete
+        self._replying = True
+        self._status = status
+        if not self._ended or self._worker.draining:
+            self.keep = False
+        if line.bodiless or status in (204, 304):
+            framing = _announced_length(line.fields) if status != 204 else b""
+        elif complete:
+            framing = b"Content-Length: %d\r\n" % len(data)
+        elif line.length >= 0:
+            framing = b"Content-Length: %d\r\n" % line.length
+        elif self._version == b"1.1":
+            framing = b"Transfer-Encoding: chunked\r\n"
+            self._chunked_reply = True
+        else:
+            framing = b""  # an HTTP/1.0 client reads until the connection closes
+            self.keep = False
+        self._announce()
+        head = heads.reply_head(
+            status,
+            line.fields,
+            exchange.reply_headers,
+            exchange.request_id,
+            self._worker.date_line,
+            framing + self._connection_line(),
+        )
+        self._sent = len(data)
+        if self._chunked_reply and data:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        self.client.write(head + data)
+        if complete:
+            self._line = None
+            line.release()
+            self._done()
+
+    def _continue(self, line: Line) -> None:
+        data = line.take()
+        self._sent += len(data)
+        if self._chunked_reply:
+            data = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+            if line.complete:
+                data += b"0\r\n\r\n"
+        if data:
+            self.client.write(data)
+        if line.complete:
+            self._line = None
+            line.release()
+            self._done()
+
+    def refuse(self, problem: Problem) -> None:
+        """Answer with a problem of ours; too late for that once a reply has begun, then cut the connection."""
+        if self._over or self._replied:
+            return
+        line, self._line = self._line, None
+        if line is not None:
+            line.abandon()
+        if self._replying:
+            self.abort()
+            return
+        exchange = self.exchange
+        exchange.problem = problem
+        self._replying = True
+        self._mode = _DISCARD
+        self._kept = []
+        self._status = problem.status
+        unread = self.client.unread
+        if self._worker.draining or not 0 <= unread <= MAX_DISCARD or (unread and self._frame.expects):
+            self.keep = False
+        self._announce()
+        fields, body = render(problem, exchange.request_id, exchange.path)
+        head = self._own_head(problem.status, fields, len(body))
+        self._sent = len(body)
+        self.client.hold(False)
+        self.client.write(head if exchange.method == "HEAD" else head + body)
+        self._done()
+
+    def _own_head(self, status: int, fields: Fields, length: int) -> bytes:
+        exchange = self.exchange
+        framing = b"Content-Length: %d\r\n" % length + self._connection_line()
+        return heads.own_head(
+            status, fields, exchange.reply_headers, exchange.request_id, self._worker.date_line, framing
+        )
+
+    def _connection_line(self) -> bytes:
+        if not self.keep:
+            return b"Connection: close\r\n"
+        return b"" if self._version == b"1.1" else b"Connection: keep-alive\r\n"
+
+    def _announce(self) -> None:
+        if self._table is not None:
+            try:
+                self._table.announce(self.exchange)
+            except Exception:
+                _log.exception("announce failed", request_id=self.exchange.request_id)
+
+    def _crash(self, stop: str) -> None:
+        """A fault of ours: logged with its trace, answered without it."""
+        _log.exception("policy failed", stop=stop, request_id=self.exchange.request_id)
+        self.refuse(INTERNAL)
+
+    # -- the end --
+
+    def client_writable(self, writable: bool) -> None:
+        """The client is behind (or no longer): hold the upstream back."""
+        if self._line is not None:
+            self._line.pause(not writable)
+
+    def client_lost(self) -> None:
+        """The client went away: nobody waits for the upstream any more."""
+        if self._over:
+            return
+        self._aborted = True
+        self._stop()
+        if not self._status:
+            self._status = CLIENT_GONE
+        self._record()
+
+    def abort(self) -> None:
+        """The reply cannot be completed: let the client see that."""
+        self._aborted = True
+        self._stop()
+        self._record()
+        self.client.cut()
+
+    def _stop(self) -> None:
+        if self._line is not None:
+            line, self._line = self._line, None
+            line.abandon()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _done(self) -> None:
+        self._replied = True
+        self._record()
+        if self._ended or not self.keep:
+            self.client.finished(self.keep)
+
+    def _record(self) -> None:
+        if self._over:
+            return
+        self._over = True
+        exchange = self.exchange
+        if exchange.release is not None:
+            release, exchange.release = exchange.release, None
+            release()
+        labels = UNROUTED if exchange.route is None else exchange.route.metric_labels
+        self._worker.telemetry.record(
+            exchange,
+            labels,
+            self._status,
+            time.monotonic() - self._started,
+            self._upstream_seconds,
+            self._received,
+            self._sent,
+            self._aborted,
+        )
+        if exchange.route is not None:
+            caller = exchange.caller
+            self._worker.usage.record("" if caller is None else caller.application.id, labels, self._status)
+
+
+def _announced_length(fields: Fields) -> bytes:
+    """A HEAD or 304 reply may say how long the body would have been."""
+    for name, value in fields:
+        if name == b"content-length":
+            return b"Content-Length: %b\r\n" % value
+    return b""

@@ -1,0 +1,62 @@
+"""Where lines of log go: handed over in batches, written by a thread, dropped and counted when it falls behind.
+
+Must not know: what the lines say. The one subtle thing: neither a full disk nor a reader that stopped reading a pipe
+may hold up traffic, so nothing here is ever waited for except, briefly, at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+MAX_WAITING = 64
+"""Batches; one is handed over a few times a second."""
+
+Encode = Callable[[Any], bytes]
+
+
+class Sink:
+    """Raises `OSError` when `path` (``-`` is standard output, ``!`` standard error) cannot be opened."""
+
+    def __init__(self, path: str) -> None:
+        if path in ("-", "!"):
+            self._owned = False
+            self._descriptor = (sys.stdout if path == "-" else sys.stderr).fileno()
+        else:
+            self._owned = True
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        self.dropped = 0
+        """Lines that were never written."""
+        self._queue: SimpleQueue[tuple[list[Any], Encode] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._write, name=f"sink {path}", daemon=True)
+        self._thread.start()
+
+    def put(self, batch: list[Any], encode: Encode) -> None:
+        """Hand over a batch; `encode` turns one item into one line (without its end) in the writing thread."""
+        if self._queue.qsize() >= MAX_WAITING:
+            self.dropped += len(batch)
+        else:
+            self._queue.put((batch, encode))
+
+    def close(self, seconds: float = 1.0) -> None:
+        """Write what is waiting, but do not wait longer than `seconds` for it."""
+        self._queue.put(None)
+        self._thread.join(seconds)
+        if self._owned and not self._thread.is_alive():
+            os.close(self._descriptor)
+
+    def _write(self) -> None:
+        while (entry := self._queue.get()) is not None:
+            batch, encode = entry
+            try:
+                data = memoryview(b"".join(encode(item) + b"\n" for item in batch))
+                while data:
+                    data = data[os.write(self._descriptor, data) :]
+            except (OSError, TypeError, ValueError):
+                self.dropped += len(batch)

@@ -1,0 +1,178 @@
+"""What happened, cheaply: counters and histograms in plain lists, and one record per exchange for the access log.
+
+A request pays one dictionary read, a few additions and one append; names, labels and text are made when somebody
+scrapes (`gateway.exposition`) or in the thread that writes the log. Records carry the path template instead of the path
+where a route matched, and never a credential, a query value or a header.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from gateway.sink import Sink
+from policies.traffic import Exchange
+
+BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Seconds."""
+UNROUTED = ("", "", "")
+MAX_LOGGED_PATH = 256
+
+Sample = tuple[str, list[str], Any]
+"""``(metric, label values, value)``: see `gateway.exposition.METRICS`."""
+
+
+class Series:
+    """One operation's numbers. `buckets` has one more entry than `BOUNDS`, for what was slower than all."""
+
+    __slots__ = ("buckets", "received", "seconds", "sent", "statuses", "unevaluated", "upstream_seconds")
+
+    def __init__(self) -> None:
+        self.statuses: dict[int, int] = {}
+        self.buckets = [0] * (len(BOUNDS) + 1)
+        self.seconds = 0.0
+        self.upstream_seconds = 0.0
+        self.received = 0
+        self.sent = 0
+        self.unevaluated = {"request": 0, "response": 0}
+
+
+class Telemetry:
+    """One worker's numbers. `sink` is where access records go, or ``None``."""
+
+    def __init__(self, sink: Sink | None) -> None:
+        self.sink = sink
+        self.accepted = 0
+        self.turned_away = 0
+        self.aborted = 0
+        self._series: dict[tuple[str, ...], Series] = {}
+        self._problems: dict[str, int] = {}
+        self._faults: dict[tuple[str, ...], int] = {}
+        self._records: list[tuple[Any, ...]] = []
+
+    def series(self, labels: tuple[str, ...]) -> Series:
+        found = self._series.get(labels)
+        if found is None:
+            found = self._series[labels] = Series()
+        return found
+
+    def record(
+        self,
+        exchange: Exchange,
+        labels: tuple[str, ...],
+        status: int,
+        seconds: float,
+        upstream_seconds: float,
+        received: int,
+        sent: int,
+        aborted: bool,
+    ) -> None:
+        """Count one finished exchange. `received` and `sent` are bytes of body; `aborted` says that the client did
+        not get the whole reply."""
+        series = self.series(labels)
+        statuses = series.statuses
+        statuses[status] = statuses.get(status, 0) + 1
+        series.buckets[bisect_left(BOUNDS, seconds)] += 1
+        series.seconds += seconds
+        series.upstream_seconds += upstream_seconds
+        series.received += received
+        series.sent += sent
+        if aborted:
+            self.aborted += 1
+        problem = exchange.problem
+        if problem is not None:
+            self._problems[problem.slug] = self._problems.get(problem.slug, 0) + 1
+        if exchange.faults:
+            self._note_faults((*labels, exchange.site or "", "response"), len(exchange.faults))
+        if exchange.request_faults:
+            self._note_faults((*labels, exchange.site or "", "request"), len(exchange.request_faults))
+        if self.sink is not None:
+            route, caller = exchange.route, exchange.caller
+            self._records.append(
+                (
+                    exchange.now,
+                    exchange.request_id,
+                    exchange.method,
+                    exchange.path[:MAX_LOGGED_PATH] if route is None else route.template,
+                    labels,
+                    exchange.version,
+                    exchange.site,
+                    None if caller is None else caller.application.id,
+                    None if caller is None else caller.credential,
+                    exchange.peer,
+                    status,
+                    None if problem is None else problem.slug,
+                    seconds,
+                    upstream_seconds,
+                    received,
+                    sent,
+                    len(exchange.request_faults),
+                    len(exchange.faults),
+                    aborted,
+                )
+            )
+
+    def _note_faults(self, key: tuple[str, ...], number: int) -> None:
+        self._faults[key] = self._faults.get(key, 0) + number
+
+    def flush(self) -> None:
+        """Hand the records since the last call to the sink."""
+        if self._records and self.sink is not None:
+            batch, self._records = self._records, []
+            self.sink.put(batch, encode_record)
+
+    def reading(self) -> list[Sample]:
+        """Samples of everything counted since the worker started."""
+        samples: list[Sample] = [
+            ("connections_accepted", [], self.accepted),
+            ("connections_turned_away", [], self.turned_away),
+            ("replies_aborted", [], self.aborted),
+            ("log_lines_dropped", [], self.sink.dropped if self.sink is not None else 0),
+        ]
+        for labels, series in self._series.items():
+            named = list(labels)
+            samples += [("requests", [*named, str(status)], n) for status, n in series.statuses.items()]
+            samples.append(("request_seconds", named, [*series.buckets, series.seconds]))
+            samples.append(("upstream_seconds", named, series.upstream_seconds))
+            samples.append(("request_bytes", named, series.received))
+            samples.append(("response_bytes", named, series.sent))
+            samples += [("not_evaluated", [*named, way], n) for way, n in series.unevaluated.items() if n]
+        samples += [("problems", [slug], n) for slug, n in self._problems.items()]
+        samples += [("faults", list(key), n) for key, n in self._faults.items()]
+        return samples
+
+
+def encode_record(record: tuple[Any, ...]) -> bytes:
+    """One access record as one line of JSON; what does not apply is left out."""
+    (
+        now, request_id, method, path, labels, version, site, application, credential, peer, status, problem,
+        seconds, upstream_seconds, received, sent, request_faults, response_faults, aborted,
+    ) = record  # fmt: skip
+    line = {
+        "event": "access",
+        "at": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds"),
+        "request_id": request_id,
+        "method": method,
+        "path": path,
+        "status": status,
+        "ms": round(seconds * 1000, 3),
+        "upstream_ms": round(upstream_seconds * 1000, 3) if upstream_seconds else None,
+        "received": received,
+        "sent": sent,
+        "contract": labels[0] or None,
+        "major": labels[1] or None,
+        "operation": labels[2] or None,
+        "version": version or None,
+        "site": site,
+        "application": application,
+        "credential": credential,
+        "peer": peer,
+        "problem": problem,
+        "request_faults": request_faults or None,
+        "response_faults": response_faults or None,
+        "aborted": aborted or None,
+    }
+    return orjson.dumps({name: value for name, value in line.items() if value is not None})

@@ -1,0 +1,238 @@
+"""The other side: keep-alive pools per upstream, with their bulkhead, breaker and retry budget.
+
+`Pool.acquire` gives a pooled `Line`, promises a new one, or says why not. Concurrency is bounded per upstream, so that
+a slow one cannot take the others with it; an upstream that fails again and again is ejected and probed with one request.
+
+Must not know: routes, clients, policies. The one subtle thing: everything here counts *per worker*; what an upstream
+sees is the sum over workers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections import deque
+from collections.abc import Hashable
+from typing import Any
+from urllib.parse import urlsplit
+
+from gateway.line import Line, Taker
+from gateway.replies import UPSTREAM_OVERLOADED, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE
+from gateway.settings import Settings
+from policies.model.contract import Upstream as Spec
+from policies.traffic import Problem
+
+FAILURES_TO_EJECT = 5
+EJECT_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+RETRY_SHARE = 0.2
+"""Retries may be at most this share of recent requests."""
+FORGET_POOL_SECONDS = 300.0
+
+
+class Address:
+    """An upstream URL taken apart once."""
+
+    __slots__ = ("authority", "base", "host", "port", "tls")
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.tls = parts.scheme == "https"
+        self.host = parts.hostname or ""
+        self.port = parts.port or (443 if self.tls else 80)
+        self.authority = parts.netloc.rpartition("@")[2].encode("idna" if not parts.netloc.isascii() else "ascii")
+        self.base = parts.path.rstrip("/").encode("ascii", "replace")
+
+
+class Pool:
+    """The lines to one upstream, and what we know of its health."""
+
+    def __init__(self, upstreams: Upstreams, address: Address) -> None:
+        self.upstreams = upstreams
+        self.busy = upstreams.busy
+        self.idle_seconds = upstreams.idle_seconds
+        self.address = address
+        self.idle: deque[Line] = deque()
+        self.in_flight = 0
+        self.probing = False
+        self.used_at = upstreams.now
+        self.connects = self.failures = self.retries = self.refusals = 0
+        self._failed_in_a_row = 0
+        self._ejections = 0
+        self._open_until = 0.0
+        self._retry_credit = 10.0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def acquire(self, spec: Spec, taker: Taker, *, fresh: bool = False) -> Line | Problem | None:
+        """A pooled line at once, or ``None`` when one is being connected (then `Taker.upstream_ready` or
+        `Taker.upstream_lost` follows), or the reason why not. `fresh` insists on a new connection."""
+        self.used_at = self.upstreams.now
+        if self.in_flight >= spec.max_concurrent:
+            self.refusals += 1
+            return UPSTREAM_OVERLOADED
+        if self._open_until:
+            if self.probing or self.upstreams.now < self._open_until:
+                self.refusals += 1
+                return UPSTREAM_UNREACHABLE
+            self.probing = True
+        self.in_flight += 1
+        if self._retry_credit < 10.0:
+            self._retry_credit += RETRY_SHARE
+        while self.idle and not fresh:
+            line = self.idle.pop()
+            if line.transport is not None and not line.transport.is_closing():
+                return line
+        task = asyncio.get_running_loop().create_task(self._connect(spec, taker))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return None
+
+    def may_retry(self) -> bool:
+        """Spend one retry of the budget, if there is one."""
+        if self._retry_credit < 1.0:
+            return False
+        self._retry_credit -= 1.0
+        self.retries += 1
+        return True
+
+    async def _connect(self, spec: Spec, taker: Taker) -> None:
+        address = self.address
+        self.connects += 1
+        try:
+            async with asyncio.timeout(spec.connect_timeout):
+                _, line = await asyncio.get_running_loop().create_connection(
+                    lambda: Line(self), address.host, address.port, ssl=self.upstreams.tls if address.tls else None
+                )
+        except TimeoutError:
+            problem = UPSTREAM_TIMEOUT
+        except (OSError, UnicodeError):  # UnicodeError: a host that cannot be encoded for DNS
+            problem = UPSTREAM_UNREACHABLE
+        except asyncio.CancelledError:
+            self.in_flight -= 1
+            raise
+        else:
+            taker.upstream_ready(line)
+            return
+        self.in_flight -= 1
+        self.failed()
+        taker.upstream_lost(problem, stale=False)
+
+    def unused(self, line: Line) -> None:
+        """A line was connected for a taker that is gone."""
+        self.in_flight -= 1
+        self.probing = False
+        self.put_back(line)
+
+    def put_back(self, line: Line) -> None:
+        if len(self.idle) >= self.upstreams.max_idle or self.upstreams.closing:
+            line.close()
+        else:
+            line.idle_since = self.upstreams.now
+            self.idle.append(line)
+
+    def forget(self, line: Line) -> None:
+        try:
+            self.idle.remove(line)
+        except ValueError:
+            pass
+
+    def succeeded(self) -> None:
+        if self._failed_in_a_row:
+            self._failed_in_a_row = self._ejections = 0
+            self._open_until = 0.0
+        self.probing = False
+
+    def failed(self) -> None:
+        """Count a failure of the upstream itself; too many in a row eject it, each time for longer."""
+        self.failures += 1
+        self._failed_in_a_row += 1
+        self.probing = False
+        if self._failed_in_a_row >= FAILURES_TO_EJECT:
+            self._open_until = time.monotonic() + EJECT_SECONDS[min(self._ejections, len(EJECT_SECONDS) - 1)]
+            self._ejections += 1
+
+    @property
+    def now(self) -> float:
+        return self.upstreams.now
+
+    @property
+    def is_ejected(self) -> bool:
+        return self._open_until > 0.0
+
+    def sweep(self, now: float) -> None:
+        oldest = now - self.upstreams.keepalive_seconds
+        while self.idle and self.idle[0].idle_since < oldest:
+            self.idle.popleft().close()
+
+    def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        while self.idle:
+            self.idle.pop().close()
+
+
+class Upstreams:
+    """Every pool of one worker. `sweep` is called a few times a second and enforces the deadlines."""
+
+    def __init__(self, settings: Settings, now: float) -> None:
+        self.now = now
+        """Monotonic seconds as of the last sweep: exact enough for idle times, free on the hot path."""
+        self.idle_seconds = settings.upstream_idle_seconds
+        self.keepalive_seconds = settings.upstream_keepalive_seconds
+        self.max_idle = settings.upstream_max_idle
+        self.busy: set[Line] = set()
+        self.closing = False
+        self._pools: dict[Hashable, Pool] = {}
+        self._addresses: dict[str, Address] = {}
+        self._tls: ssl.SSLContext | None = None
+
+    @property
+    def tls(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls
+
+    def address(self, url: str) -> Address:
+        found = self._addresses.get(url)
+        if found is None:
+            if len(self._addresses) > 10_000:
+                self._addresses.clear()
+            found = self._addresses[url] = Address(url)
+        return found
+
+    def pool(self, key: Hashable, address: Address) -> Pool:
+        found = self._pools.get(key)
+        if found is None:
+            found = self._pools[key] = Pool(self, address)
+        return found
+
+    def sweep(self, now: float) -> None:
+        self.now = now
+        for line in [line for line in self.busy if line.deadline < now]:
+            line.expire()
+        for key, pool in list(self._pools.items()):
+            pool.sweep(now)
+            if not pool.in_flight and not pool.idle and pool.used_at < now - FORGET_POOL_SECONDS:
+                del self._pools[key]
+
+    def close(self) -> None:
+        """Close every idle line and connection attempt; lines in use are their takers' to end."""
+        self.closing = True
+        for pool in self._pools.values():
+            pool.close()
+
+    def reading(self) -> list[dict[str, Any]]:
+        """What the metrics show, per upstream authority."""
+        return [
+            {
+                "upstream": pool.address.authority.decode(),
+                "in_flight": pool.in_flight,
+                "idle": len(pool.idle),
+                "connects": pool.connects,
+                "failures": pool.failures,
+                "retries": pool.retries,
+                "refusals": pool.refusals,
+                "ejected": int(pool.is_ejected),
+            }
+            for pool in self._pools.values()
+        ]

@@ -1,0 +1,84 @@
+"""What all connections of one process share: the current table, the pools, the numbers, the clock.
+
+Must not know: how it was started (`gateway.server`) or what a connection does. The one subtle thing: deadlines are
+enforced by one sweep a few times a second instead of a timer per request, so they are late by up to `SWEEP_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from email.utils import formatdate
+from typing import Any, Protocol
+
+from gateway.heads import Identities
+from gateway.settings import Settings
+from gateway.telemetry import Telemetry
+from gateway.upstream import Upstreams
+from gateway.usage import Usage
+
+SWEEP_SECONDS = 0.25
+DRAIN_IDLE_SECONDS = 1.0
+"""How long a draining worker lets an idle connection ask once more (and be told to close)."""
+
+
+class Swept(Protocol):
+    """A client connection as the sweep sees it. `deadline` is monotonic seconds."""
+
+    deadline: float
+
+    @property
+    def is_idle(self) -> bool: ...
+    def expire(self) -> None: ...
+    def cut(self) -> None: ...
+
+
+class Worker:
+    def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
+        self.settings = settings
+        self.telemetry = telemetry
+        self.usage = Usage()
+        self.identities = Identities()
+        self.now = time.monotonic()
+        """As of the last sweep."""
+        self.upstreams = Upstreams(settings, self.now)
+        self.date_line = b""
+        self.connections: set[Swept] = set()
+        self.table: Any = None
+        """The current `gateway.pipeline.Table`; replaced whole, read once per exchange."""
+        self.draining = False
+        self.emptied = asyncio.Event()
+        """Set when a draining worker has lost its last connection."""
+        self._drain_started = 0.0
+        self.sweep()
+
+    def drain(self) -> None:
+        """From now on every reply closes its connection, and idle connections are let go."""
+        self.draining = True
+        self._drain_started = self.now
+        if not self.connections:
+            self.emptied.set()
+
+    def left(self, connection: Swept) -> None:
+        """A client connection ended."""
+        self.connections.discard(connection)
+        if self.draining and not self.connections:
+            self.emptied.set()
+
+    def sweep(self) -> None:
+        """Enforce every deadline, hand over the log, refresh the date."""
+        now = self.now = time.monotonic()
+        self.date_line = b"Date: %b\r\n" % formatdate(usegmt=True).encode("ascii")
+        self.upstreams.sweep(now)
+        patience = self._drain_started + DRAIN_IDLE_SECONDS if self.draining else None
+        for connection in [c for c in self.connections if c.deadline < now or patience is not None]:
+            if connection.deadline < now or (patience is not None and patience <= now and connection.is_idle):
+                connection.expire()
+        self.telemetry.flush()
+
+    def cut(self) -> None:
+        """End whatever is left."""
+        for connection in list(self.connections):
+            connection.cut()
+        self.upstreams.close()
+        self.telemetry.flush()
