@@ -24,7 +24,7 @@ _SUBSCHEMA = frozenset(
 _SUBSCHEMA_LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 _SUBSCHEMA_MAPS = frozenset({"$defs", "definitions", "dependentSchemas", "patternProperties", "properties"})
 _OPENAPI_ONLY = frozenset({"discriminator", "example", "externalDocs", "nullable", "xml", "$schema", "$id", "id"})
-_INTEGER_RANGE = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
+INTEGER_RANGE = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 
 
 def standalone(document: Document, node: Node, direction: Direction) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class _Translation:
 
     @staticmethod
     def _integer_range(out: dict[str, Any]) -> None:
-        bounds = _INTEGER_RANGE.get(out.get("format", ""))
+        bounds = INTEGER_RANGE.get(out.get("format", ""))
         kind = out.get("type")
         if bounds is None or not (kind == "integer" or (isinstance(kind, list) and "integer" in kind)):
             return

@@ -1,0 +1,103 @@
+"""The judge: does one schema admit everything another admits? Answers yes, no or unknown, and never guesses.
+
+Owns how the prover (`jsonschema_rs.canonicalize`) is asked: formats asserted, nothing fetched, every refusal or
+failure of the prover read as *unknown*. It knows nothing of OpenAPI. The subtle thing: only *yes* and *no* mean
+anything; the remainder of a *no* is what was lost, as a schema.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from functools import lru_cache
+from typing import Any
+
+import jsonschema_rs
+import orjson
+from jsonschema_rs.canonical import Containment, Satisfiability
+
+_LARGEST = 200_000
+"""Bytes of schema text beyond which the prover is not asked: its work grows faster than its input."""
+
+
+class Answer(Enum):
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+def contained(inner: Any, outer: Any) -> Answer:
+    """Whether `outer` admits every value that `inner` admits."""
+    a, b = _text(inner), _text(outer)
+    if a is None or b is None:
+        return Answer.UNKNOWN
+    return Answer.YES if a == b else _contained(a, b)
+
+
+def remainder(inner: Any, outer: Any) -> Any:
+    """What `inner` admits and `outer` does not, as a schema, or ``None`` where it cannot be written down."""
+    a, b = _text(inner), _text(outer)
+    return None if a is None or b is None else _remainder(a, b)
+
+
+def disjoint(a: Any, b: Any) -> bool:
+    """Whether it is proved that no value fits both."""
+    x, y = _text(a), _text(b)
+    return x is not None and y is not None and _disjoint(x, y)
+
+
+def _text(schema: Any) -> bytes | None:
+    try:
+        text = orjson.dumps(schema, option=orjson.OPT_SORT_KEYS)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return text if len(text) <= _LARGEST else None
+
+
+@lru_cache(maxsize=4096)
+def _contained(inner: bytes, outer: bytes) -> Answer:
+    a, b = _canonical(inner), _canonical(outer)
+    if a is None or b is None:
+        return Answer.UNKNOWN
+    try:
+        answer = b.covers(a)
+    except Exception:
+        return Answer.UNKNOWN
+    if answer == Containment.YES:
+        return Answer.YES
+    return Answer.NO if answer == Containment.NO else Answer.UNKNOWN
+
+
+@lru_cache(maxsize=4096)
+def _disjoint(a: bytes, b: bytes) -> bool:
+    x, y = _canonical(a), _canonical(b)
+    if x is None or y is None:
+        return False
+    try:
+        return bool(x.intersect(y).satisfiability() == Satisfiability.NO)
+    except Exception:
+        return False
+
+
+@lru_cache(maxsize=4096)
+def _remainder(inner: bytes, outer: bytes) -> Any:
+    a, b = _canonical(inner), _canonical(outer)
+    if a is None or b is None:
+        return None
+    try:
+        schema = a.subtract(b).to_json_schema()
+    except Exception:
+        return None
+    if isinstance(schema, dict):
+        schema.pop("$schema", None)
+    return schema
+
+
+@lru_cache(maxsize=4096)
+def _canonical(text: bytes) -> jsonschema_rs.CanonicalSchema | None:
+    # a schema the prover cannot read (a lookahead in a pattern, a broken reference) is a schema nobody proves
+    try:
+        return jsonschema_rs.canonicalize(
+            orjson.loads(text), draft=jsonschema_rs.Draft202012, validate_formats=True, offline=True
+        )
+    except Exception:
+        return None

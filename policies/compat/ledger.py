@@ -1,0 +1,98 @@
+"""Where claims are written down: once per change, however many operations it reaches.
+
+A shared definition is compared once per direction; meeting it again only adds the operation to the claims made then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from policies.compat.claims import Claim, Kind, Said, rule_of, rules
+from policies.findings import Severity
+from policies.model.schema import Direction
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The place two things are compared at: the pointers of both sides, and what people call it."""
+
+    old: str | None
+    new: str | None
+    name: str = ""
+    operation: str | None = None
+    direction: Direction | None = None
+    wire: bool = False
+    """The value travels as text (a parameter, a header), so a number is also a string."""
+    media_type: str = ""
+    depth: int = 0
+
+    def at(self, old: str | None, new: str | None, name: str | None = None) -> Where:
+        return replace(self, old=old, new=new, name=self.name if name is None else name, depth=self.depth + 1)
+
+    def hurts(self, effect: str | None) -> bool:
+        """Requests may only widen, responses may only narrow."""
+        return effect == "changed" or effect == ("narrowed" if self.direction == "request" else "widened")
+
+
+class Ledger:
+    def __init__(self) -> None:
+        self.claims: list[Claim] = []
+        self._touched: list[Claim] = []
+        self._known: dict[Hashable, tuple[Claim, ...] | None] = {}
+
+    def write(self, rule_id: str, said: Said, where: Where, *, hurts: bool | None = None) -> Claim:
+        """`hurts` defaults to the rule's own severity: an info only tells."""
+        rule = rule_of(rule_id)
+        claim = Claim(
+            rule=rule,
+            message=said.message,
+            fix=said.fix,
+            hurts=rule.entry.severity is not Severity.INFO if hurts is None else hurts,
+            old=where.old if said.old is None else said.old,
+            new=where.new if said.new is None else said.new,
+            operation=where.operation,
+            direction=where.direction,
+            proof="rule",
+        )
+        if where.operation:
+            claim.operations[where.operation] = None
+        self.claims.append(claim)
+        self._touched.append(claim)
+        return claim
+
+    def apply(self, kind: Kind, pair: Any, where: Where) -> list[Claim]:
+        """Ask every rule of a kind about a pair and write down what they say."""
+        return [self.write(rule.entry.id, said, where) for rule in rules(kind) for said in rule.function(pair)]
+
+    def write_effects(self, kind: Kind, pair: Any, where: Where) -> None:
+        """The same for rules that say *narrowed* or *widened*: the direction decides."""
+        for rule in rules(kind):
+            for said in rule.function(pair):
+                hurts = where.hurts(said.effect) if said.effect else None
+                self.write(rule.entry.id, said, where, hurts=hurts)
+
+    @contextmanager
+    def once(self, key: Hashable, operation: str | None) -> Iterator[bool]:
+        """Whether this is the first time. The claims made within are remembered under the key; a pair that is met
+        again while it is being compared is assumed to hold (coinduction)."""
+        if key in self._known:
+            for claim in self._known[key] or ():
+                if operation:
+                    claim.operations[operation] = None
+                self._touched.append(claim)
+            yield False
+            return
+        self._known[key] = None
+        mark = len(self._touched)
+        yield True
+        self._known[key] = tuple({id(claim): claim for claim in self._touched[mark:]}.values())
+
+    def hurting_since(self, mark: int) -> bool:
+        return any(claim.hurts for claim in self._touched[mark:])
+
+    @property
+    def mark(self) -> int:
+        return len(self._touched)

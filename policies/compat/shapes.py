@@ -1,0 +1,513 @@
+"""A schema opened one level: what it says about the value itself, and the terms it puts on the parts.
+
+Owns the normal form in which both documents are compared: JSON Schema 2020-12 terms, references followed, ``allOf``
+folded together, ``const`` as an enum of one, a union of disjoint types as one type list, keywords dropped where the
+type makes them idle. Equal content opens into equal shapes however it was written. It knows nothing of rules or of
+severity.
+
+The subtle thing: a *term* is a set of places that must all hold, so folding ``allOf`` never copies a schema and every
+term keeps the pointers of its definitions. What cannot be folded exactly is kept in `Shape.rest`, never dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from math import ceil, floor
+from typing import Any
+
+import orjson
+
+from policies.model.document import Document, Node, UnresolvedReference, escape
+from policies.model.schema import INTEGER_RANGE, Direction
+
+TYPES = frozenset({"null", "boolean", "integer", "number", "string", "array", "object"})
+NUMBERS = frozenset({"integer", "number"})
+PROSE = frozenset({"description", "summary", "title", "example", "examples", "externalDocs", "$comment"})
+_TERMS = frozenset({"not", "propertyNames", "contentSchema", "unevaluatedItems"})
+_CONDITION = ("if", "then", "else")
+_LOWER = {"minLength": "string", "minItems": "array", "minProperties": "object"}
+_UPPER = {"maxLength": "string", "maxItems": "array", "maxProperties": "object"}
+_ANNOTATIONS = frozenset({"default", "deprecated", "readOnly", "writeOnly"})
+_IGNORED = PROSE | {"$schema", "$id", "id", "$defs", "definitions", "$anchor", "nullable"}
+
+Rest = tuple[str, Any]
+"""One thing that could not be folded: (keyword, list of terms | mapping of terms | plain value)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """Places in one document whose schemas must all hold. No place at all admits every value."""
+
+    nodes: tuple[Node, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return tuple(node.pointer for node in self.nodes)
+
+    @property
+    def pointer(self) -> str:
+        return self.nodes[0].pointer if self.nodes else ""
+
+    def __and__(self, other: Term) -> Term:
+        known = set(self.key)
+        return Term(self.nodes + tuple(node for node in other.nodes if node.pointer not in known))
+
+
+ANYTHING = Term()
+
+
+@dataclass(slots=True)
+class Shape:
+    """`facts` are the keywords on the value itself (``types``, ``enum``, ``lower``, ``upper``, ``minLength`` ...).
+    `additional` is ``None`` where nothing is said about undeclared members."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    required: frozenset[str] = frozenset()
+    properties: dict[str, Term] = field(default_factory=dict)
+    patterned: dict[str, Term] = field(default_factory=dict)
+    additional: Term | None = None
+    prefix: tuple[Term, ...] = ()
+    items: Term | None = None
+    rest: list[Rest] = field(default_factory=list)
+    notes: dict[str, Any] = field(default_factory=dict)
+    """Annotations: ``default``, ``deprecated``, ``readOnly``, ``writeOnly``."""
+    branches: tuple[Term, ...] = ()
+    """The alternatives this shape was merged from, where nothing else was said beside them."""
+
+    @property
+    def alternatives(self) -> tuple[str, tuple[Term, ...]] | None:
+        """(keyword, terms) of a schema that is a union and nothing else."""
+        if self.branches:
+            return "anyOf", self.branches
+        if len(self.rest) != 1 or self.rest[0][0] not in ("anyOf", "oneOf"):
+            return None
+        alone = self == Shape(rest=self.rest, notes=self.notes)
+        return (self.rest[0][0], tuple(self.rest[0][1])) if alone else None
+
+    @property
+    def types(self) -> frozenset[str]:
+        return self.facts.get("types", TYPES)  # type: ignore[no-any-return]
+
+    @property
+    def values(self) -> dict[bytes, Any] | None:
+        """The enum, by canonical text."""
+        return self.facts.get("enum")
+
+    @property
+    def is_scalar(self) -> bool:
+        return not self.types & {"array", "object"}
+
+
+class Reader:
+    """Opens the schemas of one document for one direction. `mark` keeps pointers of two documents apart."""
+
+    def __init__(self, document: Document, direction: Direction) -> None:
+        self.document = document
+        self.direction = direction
+        self.hidden = "readOnly" if direction == "request" else "writeOnly"
+        self._shapes: dict[tuple[str, ...], Shape] = {}
+        self._open: set[tuple[str, ...]] = set()
+
+    def term(self, node: Node | None) -> Term:
+        """References are followed first, so that one definition is one term wherever it is used."""
+        if node is None or node.value is True:
+            return ANYTHING
+        value, pointer = node.value, node.pointer
+        # 3.1 siblings of a $ref take part, so only a bare reference is followed here
+        reference = value.get("$ref") if isinstance(value, Mapping) else None
+        if isinstance(reference, str) and (self.document.is_30 or not (value.keys() - {"$ref"} - _IGNORED)):
+            target = self.document.resolve({"$ref": reference}, pointer)
+            return ANYTHING if target.value is True else Term((Node(target.value, target.pointer, pointer),))
+        return Term((Node(value, pointer, node.used_at or pointer),))
+
+    def shape(self, term: Term) -> Shape:
+        """Opened once per term. A term that contains itself on the same level (``allOf`` in a circle) adds
+        nothing."""
+        key = term.key
+        if key not in self._shapes:
+            if key in self._open or len(self._open) > 60:
+                return Shape(rest=[("$circle", list(key))])
+            self._open.add(key)
+            try:
+                shape = Shape()
+                for node in term.nodes:
+                    shape = conjunction(shape, self._of(node))
+                self._shapes[key] = self._settled(shape)
+            finally:
+                self._open.discard(key)
+        return self._shapes[key]
+
+    def is_hidden(self, term: Term) -> bool:
+        """A property that is never part of this direction: readOnly in requests, writeOnly in responses."""
+        for node in term.nodes:
+            if node.get(self.hidden) is True:
+                return True
+            used = node.used_at
+            if used and used != node.pointer:
+                try:
+                    site = self.document.at(used)
+                except LookupError:
+                    continue
+                if isinstance(site, Mapping) and site.get(self.hidden) is True:
+                    return True
+        return False
+
+    # -- opening ------------------------------------------------------------------------------------------------------
+
+    def _child(self, value: Any, pointer: str) -> Term:
+        return self.term(Node(value, pointer, pointer))
+
+    def _of(self, node: Node) -> Shape:
+        raw, at = node.value, node.pointer
+        if not isinstance(raw, Mapping):
+            return Shape(facts={"types": frozenset()}) if raw is False else Shape()
+        try:
+            return self._of_mapping(raw, at)
+        except UnresolvedReference as error:
+            return Shape(rest=[("$ref", str(error))])
+
+    def _of_mapping(self, raw: Mapping[str, Any], at: str) -> Shape:
+        shape = Shape()
+        for key, value in raw.items():
+            if key in _IGNORED or key.startswith("x-"):
+                continue
+            self._keyword(shape, key, value, f"{at}/{escape(key)}")
+        self._grouped(raw, shape, at)
+        if self.document.is_30:
+            self._dialect_30(raw, shape)
+        self._numbers(raw, shape)
+        if "additionalProperties" in raw:
+            value = raw["additionalProperties"]
+            shape.additional = self._child(value, f"{at}/additionalProperties") if value is not True else ANYTHING
+        shape = _enumerated(shape)
+        folded = shape
+        if isinstance(raw.get("$ref"), str):
+            folded = conjunction(folded, self.shape(self._child({"$ref": raw["$ref"]}, f"{at}/$ref")))
+            if self.document.is_30:
+                return folded
+        for index, entry in enumerate(_list(raw.get("allOf"))):
+            folded = conjunction(folded, self.shape(self._child(entry, f"{at}/allOf/{index}")))
+        for key in ("anyOf", "oneOf"):
+            if isinstance(raw.get(key), list):
+                folded = conjunction(folded, self._union(key, raw[key], f"{at}/{key}"))
+        if "unevaluatedProperties" in raw:
+            value = raw["unevaluatedProperties"]
+            plain = folded.additional is None and not folded.rest and not folded.patterned
+            if plain:
+                # nothing but properties evaluates members here, so it means what additionalProperties means
+                folded = replace(folded, additional=self._child(value, f"{at}/unevaluatedProperties"))
+            elif value is not True:
+                folded.rest.append(("unevaluatedProperties", value))
+        return folded
+
+    def _keyword(self, shape: Shape, key: str, value: Any, at: str) -> None:
+        if key == "type":
+            names = {value} if isinstance(value, str) else set(value or ())
+            shape.facts["types"] = frozenset(names | ({"integer"} if "number" in names else set()))
+        elif key in ("enum", "const"):
+            values = value if key == "enum" else [value]
+            listed = {canonical_value(entry): entry for entry in values}
+            known = shape.facts.get("enum")
+            shape.facts["enum"] = listed if known is None else {k: v for k, v in known.items() if k in listed}
+        elif key in _LOWER or key in _UPPER or key == "multipleOf":
+            shape.facts[key] = frozenset({value}) if key == "multipleOf" else value
+        elif key in ("pattern", "format"):
+            shape.facts[key] = frozenset({value})
+        elif key == "uniqueItems":
+            if value:
+                shape.facts[key] = True
+        elif key == "required" and isinstance(value, list):
+            shape.required = frozenset(value)
+        elif key in ("properties", "patternProperties") and isinstance(value, Mapping):
+            parts = {name: self._child(entry, f"{at}/{escape(name)}") for name, entry in value.items()}
+            setattr(shape, "properties" if key == "properties" else "patterned", parts)
+        elif key == "prefixItems" and isinstance(value, list):
+            shape.prefix = tuple(self._child(entry, f"{at}/{i}") for i, entry in enumerate(value))
+        elif key == "items":
+            shape.items = self._child(value, at)
+        elif key in _ANNOTATIONS:
+            shape.notes[key] = value
+        elif key in _TERMS:
+            shape.rest.append((key, [self._child(value, at)]))
+        elif key == "dependentSchemas" and isinstance(value, Mapping):
+            shape.rest.append((key, {n: self._child(entry, f"{at}/{escape(n)}") for n, entry in value.items()}))
+        elif key not in _HANDLED:
+            shape.rest.append((key, value))
+
+    def _grouped(self, raw: Mapping[str, Any], shape: Shape, at: str) -> None:
+        """Keywords that mean something only together become one entry."""
+        if "if" in raw and ("then" in raw or "else" in raw):
+            parts = {key: self._child(raw[key], f"{at}/{key}") for key in _CONDITION if key in raw}
+            shape.rest.append(("if", parts))
+        if "contains" in raw:
+            counts = {key: raw[key] for key in ("minContains", "maxContains") if key in raw}
+            shape.rest.append(("contains", [self._child(raw["contains"], f"{at}/contains")]))
+            if counts:
+                shape.rest.append(("minContains", counts))
+
+    def _dialect_30(self, raw: Mapping[str, Any], shape: Shape) -> None:
+        # OpenAPI 3.0.3: nullable takes effect only beside a type, and an enum must then list null itself
+        if raw.get("nullable") is True and isinstance(raw.get("type"), str):
+            shape.facts["types"] = shape.types | {"null"}
+
+    def _numbers(self, raw: Mapping[str, Any], shape: Shape) -> None:
+        for edge, keyword, exclusive in (
+            ("lower", "minimum", "exclusiveMinimum"),
+            ("upper", "maximum", "exclusiveMaximum"),
+        ):
+            plain, strict = raw.get(keyword), raw.get(exclusive)
+            bounds = []
+            if strict is True and plain is not None:
+                bounds.append((plain, True))
+            elif plain is not None:
+                bounds.append((plain, False))
+            if strict is not None and not isinstance(strict, bool):
+                bounds.append((strict, True))
+            for bound in bounds:
+                shape.facts[edge] = _tighter(edge, shape.facts.get(edge), bound)
+        name = raw.get("format")
+        if isinstance(name, str) and name in INTEGER_RANGE and "integer" in shape.types and "string" not in shape.types:
+            del shape.facts["format"]
+            low, high = INTEGER_RANGE[name]
+            shape.facts["lower"] = _tighter("lower", shape.facts.get("lower"), (low, False))
+            shape.facts["upper"] = _tighter("upper", shape.facts.get("upper"), (high, False))
+
+    def _union(self, key: str, entries: list[Any], at: str) -> Shape:
+        terms = [self._child(entry, f"{at}/{i}") for i, entry in enumerate(entries) if entry is not False]
+        if len(terms) == 1:
+            return self.shape(terms[0])
+        shapes = [self.shape(term) for term in terms]
+        merged = disjoint_union(shapes)
+        return Shape(rest=[(key, terms)]) if merged is None else replace(merged, branches=tuple(terms))
+
+    def _settled(self, shape: Shape) -> Shape:
+        """Drop what is idle. Required members that this direction never carries are not required of it."""
+        hidden = {name for name in shape.required if self.is_hidden(shape.properties.get(name, ANYTHING))}
+        shape = _relevant(_enumerated(shape))
+        shape.required -= hidden
+        return shape
+
+
+_HANDLED = frozenset(
+    "if then else contains minContains maxContains minimum maximum exclusiveMinimum exclusiveMaximum allOf anyOf oneOf "
+    "$ref additionalProperties unevaluatedProperties".split()
+)
+"""Read by a method of their own, not one by one."""
+
+
+def conjunction(a: Shape, b: Shape) -> Shape:
+    """The values both admit. What does not fold exactly lands in `rest`."""
+    for whole, other in ((a, b), (b, a)):
+        if whole.branches and other == Shape(notes=other.notes):
+            return replace(whole, notes={**b.notes, **a.notes})
+    facts = dict(a.facts)
+    for key, value in b.facts.items():
+        facts[key] = _both(key, facts[key], value) if key in facts else value
+    rest = a.rest + [entry for entry in b.rest if entry not in a.rest]
+    properties = dict(a.properties)
+    for name, term in b.properties.items():
+        properties[name] = properties[name] & term if name in properties else term
+    additional = a.additional
+    if (a.patterned and b.additional is not None) or (b.patterned and a.additional is not None):
+        rest = [*rest, ("patternProperties", "beside additionalProperties of another allOf branch")]
+    for mine, other in ((a, b), (b, a)):
+        if mine.additional is not None and mine.additional.nodes:
+            # members the other branch declares are undeclared in this one, so its additionalProperties binds them
+            for name in other.properties.keys() - mine.properties.keys():
+                properties[name] = properties[name] & mine.additional
+    if b.additional is not None:
+        additional = b.additional if additional is None else additional & b.additional
+    patterned = dict(a.patterned)
+    for name, term in b.patterned.items():
+        patterned[name] = patterned[name] & term if name in patterned else term
+    prefix, items = a.prefix or b.prefix, a.items or b.items
+    if a.items is not None and b.items is not None:
+        items = a.items & b.items
+    if (a.prefix or b.prefix) and (a.items or a.prefix) and (b.items or b.prefix):
+        rest = [*rest, ("prefixItems", [repr(t.key) for t in (*a.prefix, *b.prefix)])]
+    return Shape(
+        facts, a.required | b.required, properties, patterned, additional, prefix, items, rest, {**b.notes, **a.notes}
+    )
+
+
+def disjoint_union(shapes: list[Shape]) -> Shape | None:
+    """One shape for alternatives that share no type (``oneOf: [X, null]``), or ``None``."""
+    taken: frozenset[str] = frozenset()
+    listed = sum(shape.values is not None for shape in shapes)
+    merged = Shape()
+    for shape in shapes:
+        if shape.rest or shape.types & taken or (shape.types == TYPES):
+            return None
+        if listed and shape.values is None and shape.types != {"null"}:
+            return None
+        taken |= shape.types
+        for key, value in shape.facts.items():
+            if key == "enum":
+                merged.facts["enum"] = {**merged.facts.get("enum", {}), **value}
+            elif key in ("format", "lower", "upper") and key in merged.facts:
+                return None
+            elif key != "types":
+                merged.facts[key] = value
+        merged.notes.update(shape.notes)
+        if shape.types & {"object", "array"}:
+            merged = replace(
+                merged,
+                required=merged.required | shape.required,
+                properties={**merged.properties, **shape.properties},
+                patterned={**merged.patterned, **shape.patterned},
+                additional=shape.additional if "object" in shape.types else merged.additional,
+                prefix=shape.prefix or merged.prefix,
+                items=shape.items if "array" in shape.types else merged.items,
+            )
+    if listed and "null" in taken:
+        merged.facts["enum"] = {**merged.facts["enum"], b"null": None}
+    merged.facts["types"] = taken
+    return merged
+
+
+def canonical_value(value: Any) -> bytes:
+    """Text that is equal for equal JSON values: ``1`` and ``1.0`` are one number."""
+    return orjson.dumps(_plain(value), option=orjson.OPT_SORT_KEYS)
+
+
+def type_of(value: Any) -> str:
+    """The narrowest JSON Schema type of a value."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
+        return "integer"
+    if isinstance(value, float):
+        return "number"
+    return "string" if isinstance(value, str) else "array" if isinstance(value, list) else "object"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _tighter(edge: str, a: tuple[Any, bool] | None, b: tuple[Any, bool]) -> tuple[Any, bool]:
+    if a is None:
+        return b
+    sign = 1 if edge == "lower" else -1
+    return max(a, b, key=lambda bound: (sign * bound[0], bound[1]))
+
+
+def _both(key: str, a: Any, b: Any) -> Any:
+    if key == "types":
+        return a & b
+    if key == "enum":
+        return {text: value for text, value in a.items() if text in b}
+    if key in ("lower", "upper"):
+        return _tighter(key, a, b)
+    if key in _LOWER:
+        return max(a, b)
+    if key in _UPPER:
+        return min(a, b)
+    return a | b
+
+
+def _enumerated(shape: Shape) -> Shape:
+    """With an enum the types are those of its values, however ``type`` was written."""
+    values = shape.values
+    if values is None:
+        return shape
+    kept = {text: value for text, value in values.items() if type_of(value) in shape.types}
+    types = frozenset(type_of(value) for value in kept.values())
+    return replace(shape, facts={**shape.facts, "enum": kept, "types": types})
+
+
+_BELONGS: dict[str, frozenset[str]] = {
+    **{key: frozenset({kind}) for key, kind in {**_LOWER, **_UPPER}.items()},
+    "lower": NUMBERS,
+    "upper": NUMBERS,
+    "multipleOf": NUMBERS,
+    "pattern": frozenset({"string"}),
+    "format": frozenset({"string"}) | NUMBERS,
+    "uniqueItems": frozenset({"array"}),
+}
+
+
+def _relevant(shape: Shape) -> Shape:
+    types = shape.types
+    facts = {
+        key: value
+        for key, value in shape.facts.items()
+        if (key not in _BELONGS or types & _BELONGS[key]) and not (key in _LOWER and not value)
+    }
+    if facts.get("types") == TYPES:
+        del facts["types"]
+    if types & NUMBERS == {"integer"}:
+        _whole(facts)
+    has_object, has_array = "object" in types, "array" in types
+    return replace(
+        shape,
+        facts=facts,
+        required=shape.required if has_object else frozenset(),
+        properties=dict(shape.properties) if has_object else {},
+        patterned=shape.patterned if has_object else {},
+        additional=shape.additional if has_object else None,
+        prefix=shape.prefix if has_array else (),
+        items=shape.items if has_array else None,
+    )
+
+
+def _whole(facts: dict[str, Any]) -> None:
+    """Bounds of integers are inclusive integers; ``multipleOf: 1`` says nothing of them."""
+    if "lower" in facts:
+        value, strict = facts["lower"]
+        facts["lower"] = (floor(value) + 1 if strict else ceil(value), False)
+    if "upper" in facts:
+        value, strict = facts["upper"]
+        facts["upper"] = (ceil(value) - 1 if strict else floor(value), False)
+    if multiples := frozenset(m for m in facts.get("multipleOf", ()) if Decimal(1) % Decimal(str(m)) != 0):
+        facts["multipleOf"] = multiples
+    else:
+        facts.pop("multipleOf", None)
+
+
+def leaf_schema(shape: Shape) -> dict[str, Any]:
+    """The facts alone, as a schema: what a value is before its parts are looked at."""
+    out: dict[str, Any] = {}
+    facts = shape.facts
+    if shape.values is not None:
+        out["enum"] = list(shape.values.values())
+    elif "types" in facts:
+        types = facts["types"]
+        out["type"] = sorted(types - {"integer"} if "number" in types else types)
+    if facts.get("types") == frozenset():
+        return {"not": {}}
+    for edge, plain, strict in (
+        ("lower", "minimum", "exclusiveMinimum"),
+        ("upper", "maximum", "exclusiveMaximum"),
+    ):
+        if edge in facts:
+            value, is_strict = facts[edge]
+            out[strict if is_strict else plain] = value
+    for key in (*_LOWER, *_UPPER, "uniqueItems"):
+        if key in facts:
+            out[key] = facts[key]
+    for key in ("pattern", "format", "multipleOf"):
+        _spread(out, key, facts.get(key, ()))
+    return out
+
+
+def _spread(out: dict[str, Any], key: str, values: Iterable[Any]) -> None:
+    listed = sorted(values)
+    if listed:
+        out[key] = listed[0]
+    for value in listed[1:]:
+        out.setdefault("allOf", []).append({key: value})

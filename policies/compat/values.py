@@ -1,0 +1,366 @@
+"""Two schemas walked in step, down to the leaf: the rules name the change, the prover judges it.
+
+A pair is compared once per direction. It is taken apart only where that is sound: facts of the value, members, items
+and alternatives each on their own; if every part of the sender's schema lies within its counterpart, so does the
+whole. What cannot be taken apart is put to the prover as it stands, and if that has no answer the finding is
+``compat.unproven``.
+
+The subtle thing is who must contain whom: what the *sender* may send must lie within what the *receiver* admits. For
+a request the old document is the sender and the new one the receiver; for a response it is the other way round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from policies.compat import containment, witness
+from policies.compat.claims import Claim, Said, rules
+from policies.compat.containment import Answer, contained, disjoint
+from policies.compat.ledger import Ledger, Where
+from policies.compat.members import MemberPair, ObjectPair, is_closed, is_free
+from policies.compat.rendering import READABLE, Rendering
+from policies.compat.sameness import Sameness
+from policies.compat.schemas import ValuePair
+from policies.compat.shapes import ANYTHING, TYPES, Reader, Rest, Shape, Term, leaf_schema
+from policies.compat.unions import UnionPair
+from policies.model.document import Document, Node
+from policies.model.schema import Direction
+
+_DEEPEST = 60
+_WIRE_TYPES = frozenset({"integer", "number", "boolean", "string"})
+
+
+class Values:
+    """Compares the schemas of two documents. One per check."""
+
+    def __init__(self, old: Document, new: Document, ledger: Ledger) -> None:
+        self.ledger = ledger
+        directions: tuple[Direction, ...] = ("request", "response")
+        self._readers = {direction: (Reader(old, direction), Reader(new, direction)) for direction in directions}
+        self._sameness = {direction: Sameness(*self._readers[direction]) for direction in directions}
+
+    def compare(self, old: Node | None, new: Node | None, where: Where) -> None:
+        """Compare the schemas at two places; ``None`` admits every value."""
+        assert where.direction is not None
+        mine, theirs = self._readers[where.direction]
+        self._terms(mine.term(old), theirs.term(new), where)
+
+    def is_scalar(self, document: Document, node: Node) -> bool:
+        """Neither a list nor an object: its style in an address makes no difference."""
+        for reader in self._readers["request"]:
+            if reader.document is document:
+                return reader.shape(reader.term(node)).is_scalar
+        return False
+
+    # -- one pair -----------------------------------------------------------------------------------------------------
+
+    def _terms(self, old: Term, new: Term, where: Where) -> None:
+        where = replace(where, old=old.pointer or where.old, new=new.pointer or where.new)
+        if self._sameness[where.direction or "request"].same(old, new):
+            return
+        if where.depth > _DEEPEST:
+            self._unproven(where, "it is nested too deeply to be followed")
+            return
+        place = (where.old, where.new) if not (old.nodes and new.nodes) else ()
+        key = (old.key, new.key, where.direction, where.wire, place)
+        with self.ledger.once(key, where.operation) as first:
+            if first:
+                self._pair(old, new, where)
+
+    def _pair(self, old: Term, new: Term, where: Where) -> None:
+        mine, theirs = self._readers[where.direction or "request"]
+        x, y = mine.shape(old), theirs.shape(new)
+        if where.wire:
+            x, y = _on_the_wire(x), _on_the_wire(y)
+        mark = self.ledger.mark
+        if (x.alternatives or y.alternatives) and not (x.branches and y.branches):
+            self._unions(old, new, x, y, where, mark)
+            return
+        self._leaf(x, y, where)
+        odd: list[str] = []
+        if "object" in x.types and "object" in y.types:
+            odd += self._members(x, y, where)
+        if "array" in x.types and "array" in y.types:
+            odd += self._items(x, y, where)
+        self._rest(old, new, x, y, odd, where, mark)
+
+    # -- the value itself ---------------------------------------------------------------------------------------------
+
+    def _leaf(self, x: Shape, y: Shape, where: Where) -> None:
+        pair = ValuePair(x, y, where.name)
+        spoken: list[tuple[Claim, Said]] = []
+        settled: set[str] = set()
+        for rule in rules("value"):
+            for said in rule.function(pair):
+                if said.effect is None:
+                    self.ledger.write(rule.entry.id, said, where)
+                    continue
+                claim = self.ledger.write(rule.entry.id, said, where, hurts=where.hurts(said.effect))
+                spoken.append((claim, said))
+                settled |= rule.settles
+        open_facts = {key for key in x.facts.keys() | y.facts.keys() if pair.differs(key)} - settled
+        hurting = [(claim, said) for claim, said in spoken if claim.hurts]
+        if not hurting and not open_facts:
+            return
+        inner, outer = (x, y) if where.direction == "request" else (y, x)
+        a, b = leaf_schema(inner), leaf_schema(outer)
+        answer = contained(a, b)
+        if answer is Answer.YES:
+            for claim, _ in hurting:
+                claim.hurts, claim.proof = False, "proved"
+            return
+        found = witness.of_leaf(a, b)
+        hurting = self._without_echoes(hurting)
+        for claim, said in hurting:
+            if found is not witness.NONE:
+                claim.witness, claim.proof = found, "witnessed"
+            elif answer is Answer.NO:
+                claim.proof = "proved"
+            elif not said.decides:
+                self._withdraw(claim, where)
+        if not hurting:
+            self._generic(answer, a, b, found, where)
+
+    def _without_echoes(self, hurting: list[tuple[Claim, Said]]) -> list[tuple[Claim, Said]]:
+        """Another type makes another pattern, length and format a matter of course."""
+        typed = [(claim, said) for claim, said in hurting if claim.rule.entry.taxonomy["area"] == "type"]
+        if not typed:
+            return hurting
+        for claim, said in hurting:
+            if (claim, said) not in typed:
+                claim.hurts = False
+        return typed
+
+    def _withdraw(self, claim: Claim, where: Where) -> None:
+        claim.hurts = False
+        self._unproven(where, f"{claim.message}; no text was found that only one of them admits")
+
+    def _generic(self, answer: Answer, inner: Any, outer: Any, found: Any, where: Where) -> None:
+        if answer is Answer.UNKNOWN and found is witness.NONE:
+            self._unproven(where, "the prover has no answer")
+            return
+        request = where.direction == "request"
+        rule = "compat.request-narrowed" if request else "compat.response-widened"
+        lost = containment.remainder(inner, outer)
+        verb = "no longer admits" if request else "may now be"
+        claim = self.ledger.write(rule, Said(f"{where.name} {verb} what this schema describes: {_short(lost)}"), where)
+        claim.proof = "proved"
+        if found is not witness.NONE:
+            claim.witness, claim.proof = found, "witnessed"
+
+    def _unproven(self, where: Where, reason: str) -> None:
+        claim = self.ledger.write("compat.unproven", Said(f"{where.name} changed, and {reason}"), where, hurts=False)
+        claim.proof = "unproven"
+
+    # -- its parts ----------------------------------------------------------------------------------------------------
+
+    def _members(self, x: Shape, y: Shape, where: Where) -> list[str]:
+        assert where.direction is not None
+        mine, theirs = self._readers[where.direction]
+        declared = x.properties.keys() | y.properties.keys()
+        for name in sorted(declared | x.required | y.required):
+            old, new = x.properties.get(name), y.properties.get(name)
+            if (old and mine.is_hidden(old)) and (new and theirs.is_hidden(new)):
+                continue
+            pair = MemberPair(name, where.name, where.direction, old, new, x, y)
+            there = where.at(
+                old.pointer if old else where.old, new.pointer if new else where.new, f"{where.name}.{name}"
+            )
+            self.ledger.apply("member", pair, there)
+            counterpart = self._counterpart(pair)
+            if counterpart is not None:
+                self._terms(*counterpart, there)
+        odd = []
+        if x.patterned.keys() != y.patterned.keys():
+            odd.append("patternProperties")
+        elif x.patterned and x.properties.keys() != y.properties.keys():
+            odd.append("properties beside patternProperties")
+        for name in sorted(x.patterned.keys() & y.patterned.keys()):
+            old, new = x.patterned[name], y.patterned[name]
+            self._terms(old, new, where.at(old.pointer, new.pointer, f"{where.name}.<{name}>"))
+        self._undeclared(x, y, where)
+        return odd
+
+    def _counterpart(self, pair: MemberPair) -> tuple[Term, Term] | None:
+        """What a member declared on one side only has to be compared with, if with anything."""
+        old, new, x, y = pair.old, pair.new, pair.old_object, pair.new_object
+        if old is not None and new is not None:
+            return old, new
+        if old is None and new is None:
+            return None
+        one_sided, other = (old, y) if new is None else (new, x)
+        assert one_sided is not None
+        if is_closed(other):
+            return None
+        rest = other.additional or ANYTHING
+        sender_lacks_it = (new is None) == pair.is_("response")
+        # a sender that does not declare a member does not send it, unless undeclared members are part of the deal;
+        # a receiver that does not declare it takes whatever its additionalProperties take
+        if sender_lacks_it and not is_free(other) and pair.name not in other.required:
+            return None
+        return (one_sided, rest) if new is None else (rest, one_sided)
+
+    def _undeclared(self, x: Shape, y: Shape, where: Where) -> None:
+        self.ledger.write_effects("object", ObjectPair(where.name, x, y), where)
+        old, new = x.additional, y.additional
+        if is_closed(y) or ((old is None or not old.nodes) and (new is None or not new.nodes)):
+            return
+        if where.direction == "response":
+            if is_closed(x) and not (new and new.nodes):
+                return
+            if new is None and y.properties:
+                return
+        elif is_closed(x):
+            return
+        there = where.at(
+            old.pointer if old and old.nodes else where.old,
+            new.pointer if new and new.nodes else where.new,
+            f"{where.name}.*",
+        )
+        self._terms(old or ANYTHING, new or ANYTHING, there)
+
+    def _items(self, x: Shape, y: Shape, where: Where) -> list[str]:
+        if len(x.prefix) != len(y.prefix):
+            return ["prefixItems"]
+        for index, (old, new) in enumerate(zip(x.prefix, y.prefix, strict=True)):
+            self._terms(old, new, where.at(old.pointer, new.pointer, f"{where.name}[{index}]"))
+        if x.items is not None or y.items is not None:
+            old, new = x.items or ANYTHING, y.items or ANYTHING
+            self._terms(old, new, where.at(old.pointer or where.old, new.pointer or where.new, f"{where.name}[]"))
+        return []
+
+    # -- what cannot be taken apart -----------------------------------------------------------------------------------
+
+    def _rest(self, old: Term, new: Term, x: Shape, y: Shape, odd: list[str], where: Where, mark: int) -> None:
+        same = self._sameness[where.direction or "request"].same_rest
+        left, right, shared = list(x.rest), list(y.rest), []
+        for entry in x.rest:
+            for other in right:
+                if same(entry, other):
+                    left.remove(entry)
+                    right.remove(other)
+                    shared += [entry, other]
+                    break
+        if "xml" not in where.media_type:
+            left, right = ([entry for entry in side if entry[0] != "xml"] for side in (left, right))
+        if not left and not right and not odd:
+            return
+        answer, a, b = self._whole(old, new, tuple(shared), where)
+        unread = sorted({key for key, _ in left + right if key not in READABLE})
+        if answer is Answer.YES and not unread:
+            if self.ledger.mark == mark:
+                self.ledger.write("compat.schema-rewritten", Said(f"{where.name} is written differently"), where)
+            return
+        keys = {key for key, _ in left + right}
+        unions = len(left) == len(right) == 1 and keys <= {"anyOf", "oneOf"}
+        if unions and self._alternatives(left[0], right[0], where, mark):
+            return
+        if self.ledger.hurting_since(mark):
+            return
+        if answer is Answer.NO and not unread:
+            self._generic(answer, a, b, witness.of_leaf(a, b), where)
+            return
+        names = ", ".join(unread or sorted(keys | set(odd))).replace("$circle", "allOf in a circle")
+        self._unproven(where, f"{names} cannot be compared by proof here")
+
+    def _unions(self, old: Term, new: Term, x: Shape, y: Shape, where: Where, mark: int) -> None:
+        """One side at least is nothing but alternatives; a plain schema is the only alternative of itself."""
+        answer, _, _ = self._whole(old, new, (), where)
+        if answer is Answer.YES:
+            self.ledger.write("compat.schema-rewritten", Said(f"{where.name} is written differently"), where)
+            return
+        left, right = x.alternatives or ("anyOf", (old,)), y.alternatives or ("anyOf", (new,))
+        settled = self._alternatives((left[0], list(left[1])), (right[0], list(right[1])), where, mark)
+        if not settled and not self.ledger.hurting_since(mark):
+            self._unproven(where, "its alternatives may overlap, and oneOf refuses what fits two of them")
+
+    def _whole(self, old: Term, new: Term, shared: tuple[Rest, ...], where: Where) -> tuple[Answer, Any, Any]:
+        mine, theirs = self._readers[where.direction or "request"]
+        (inner, a), (outer, b) = (
+            ((mine, old), (theirs, new)) if where.direction == "request" else ((theirs, new), (mine, old))
+        )
+        sent, taken = Rendering(inner, True, shared), Rendering(outer, False, shared)
+        x, y = sent.schema(a), taken.schema(b)
+        if x is None or y is None:
+            return Answer.UNKNOWN, None, None
+        answer = contained(x, y)
+        if (answer is Answer.YES and not taken.faithful) or (answer is Answer.NO and not (sent.exact and taken.exact)):
+            answer = Answer.UNKNOWN
+        return answer, x, y
+
+    def _alternatives(self, left: Rest, right: Rest, where: Where, mark: int) -> bool:
+        """Pair the alternatives of two unions: equal ones fall out, the others meet by name, then by type. Whether
+        that settled the matter: a receiver's ``oneOf`` refuses what fits two alternatives, unless none do."""
+        same = self._sameness[where.direction or "request"].same
+        old, new = list(left[1]), list(right[1])
+        for term in list(old):
+            for other in new:
+                if same(term, other):
+                    old.remove(term)
+                    new.remove(other)
+                    break
+        mine, theirs = self._readers[where.direction or "request"]
+        for match in (_label, _kinds, _any):
+            for term in list(old):
+                for other in new:
+                    if match(mine, term) is not None and match(mine, term) == match(theirs, other):
+                        name = f"{where.name}|{_label(theirs, other) or other.pointer.rsplit('/', 1)[-1]}"
+                        self._terms(term, other, where.at(term.pointer, other.pointer, name))
+                        old.remove(term)
+                        new.remove(other)
+                        break
+        for term in old:
+            pair = UnionPair(where.name, _called(mine, term), term, None)
+            self.ledger.write_effects("union", pair, where.at(term.pointer, where.new))
+        for term in new:
+            pair = UnionPair(where.name, _called(theirs, term), None, term)
+            self.ledger.write_effects("union", pair, where.at(where.old, term.pointer))
+        if self.ledger.hurting_since(mark):
+            return True
+        receiver, reader = (right, theirs) if where.direction == "request" else (left, mine)
+        return receiver[0] == "anyOf" or _exclusive(reader, receiver[1])
+
+
+def _exclusive(reader: Reader, terms: list[Term]) -> bool:
+    """Whether no value fits two of the alternatives, so that ``oneOf`` refuses nothing ``anyOf`` would admit."""
+    texts = [Rendering(reader, False).schema(term) for term in terms]
+    return all(disjoint(a, b) for index, a in enumerate(texts) for b in texts[index + 1 :])
+
+
+def _label(reader: Reader, term: Term) -> str | None:
+    """The name of the definition, where an alternative has one."""
+    pointer = term.pointer
+    return (
+        pointer.rsplit("/", 1)[-1] if pointer.startswith("/components/schemas/") and pointer.count("/") == 3 else None
+    )
+
+
+def _kinds(reader: Reader, term: Term) -> frozenset[str]:
+    return reader.shape(term).types
+
+
+def _any(reader: Reader, term: Term) -> bool:
+    return True
+
+
+def _called(reader: Reader, term: Term) -> str:
+    return _label(reader, term) or " or ".join(sorted(reader.shape(term).types))
+
+
+def _on_the_wire(shape: Shape) -> Shape:
+    """As text, an integer is also a string: whoever takes any string takes it."""
+    bound = shape.facts.keys() & {"enum", "pattern", "format", "minLength", "maxLength"}
+    if "types" not in shape.facts or "string" not in shape.types or bound:
+        return shape
+    types = shape.types | _WIRE_TYPES
+    facts = {key: value for key, value in shape.facts.items() if key not in ("lower", "upper", "multipleOf")}
+    facts["types"] = types
+    if types == TYPES:
+        del facts["types"]
+    return replace(shape, facts=facts)
+
+
+def _short(schema: Any) -> str:
+    text = str(schema)
+    return text if len(text) <= 200 else text[:197] + "..."
