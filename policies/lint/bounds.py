@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 
 import jsonschema_rs
@@ -10,7 +10,8 @@ import jsonschema_rs
 from policies.findings import Severity
 from policies.lint.rule import Context, Flaw, rule
 from policies.lint.subjects import Schema
-from policies.model.schema import validator
+from policies.model.document import Node, escape
+from policies.model.schema import Direction, validator
 
 _ANNOTATIONS = frozenset(
     "title description default example examples deprecated readOnly writeOnly externalDocs xml nullable "
@@ -122,6 +123,32 @@ def schemas_say_something(schema: Schema, context: Context) -> Iterator[Flaw]:
         yield Flaw(schema.pointer, "schema that accepts anything", "give it a type")
 
 
+@rule(
+    "schema",
+    severity=Severity.ERROR,
+    good=("request: {size: {type: integer, minimum: 1, maximum: 9}}",),
+    bad=(
+        "request: {size: {type: integer, minimum: '1', maximum: 9}}",
+        "response: {size: {type: object, required: size}}",
+    ),
+)
+def schemas_are_valid(schema: Schema, context: Context) -> Iterator[Flaw]:
+    """A schema is valid JSON Schema, so that a validator can be made of it.
+
+    Tools skip what they do not understand, each something else, and the gateway cannot enforce any of it. Usually it is
+    a number in quotes or a list that is none.
+    """
+    if not schema.roles & {"root", "parameter", "header"}:
+        return  # the parts are judged with the whole they belong to
+    directions: list[Direction] = ["request"] if "request" in schema.lanes else []
+    directions += ["response"] if schema.lanes - {"request"} else []
+    for direction in directions:
+        fault = context.judge.invalidity(Node(schema.raw, schema.pointer), direction)
+        if fault is not None:
+            yield Flaw(schema.pointer, f"no valid JSON Schema: {fault}", "correct the keyword")
+            return
+
+
 @cache
 def _compiles(pattern: str) -> bool:
     try:
@@ -138,6 +165,7 @@ def _compiles(pattern: str) -> bool:
     bad=(
         "request: {sku: {type: string, pattern: '^(?!X)[A-Z]{3}$'}}",
         "request: {sku: {type: string, pattern: '^[A-Z{3}$'}}",
+        "response: {prices: {type: object, patternProperties: {'^(?=P)': {type: boolean}}}}",
     ),
 )
 def patterns_are_linear(schema: Schema, context: Context) -> Iterator[Flaw]:
@@ -146,13 +174,16 @@ def patterns_are_linear(schema: Schema, context: Context) -> Iterator[Flaw]:
     The gateway matches without back-tracking, so that no message can make it hang; look-around and back-references do
     not exist there and such a contract cannot be served. Spell the alternatives out, or say the rest in prose.
     """
-    pattern = schema.raw.get("pattern")
-    if isinstance(pattern, str) and not _compiles(pattern):
-        yield Flaw(
-            f"{schema.pointer}/pattern",
-            f"pattern {pattern} is not a regular expression of the linear kind",
-            "avoid look-around and back-references",
-        )
+    keys = schema.raw.get("patternProperties")
+    patterns = [("/pattern", schema.raw.get("pattern"))]
+    patterns += [(f"/patternProperties/{escape(key)}", key) for key in keys or () if isinstance(keys, Mapping)]
+    for place, pattern in patterns:
+        if isinstance(pattern, str) and not _compiles(pattern):
+            yield Flaw(
+                schema.pointer + place,
+                f"pattern {pattern} is not a regular expression of the linear kind",
+                "avoid look-around and back-references",
+            )
 
 
 @rule(

@@ -20,6 +20,7 @@ _ONE: Mapping[str, Role] = {
     "unevaluatedItems": "item",
     "unevaluatedProperties": "property",
     "contains": "test",
+    "contentSchema": "test",
     "propertyNames": "test",
     "not": "test",
     "if": "test",
@@ -27,7 +28,13 @@ _ONE: Mapping[str, Role] = {
     "else": "part",
 }
 _MANY: Mapping[str, Role] = {"allOf": "part", "anyOf": "branch", "oneOf": "branch", "prefixItems": "item"}
-_NAMED: Mapping[str, Role] = {"properties": "property", "patternProperties": "property", "dependentSchemas": "part"}
+_NAMED: Mapping[str, Role] = {
+    "properties": "property",
+    "patternProperties": "property",
+    "dependentSchemas": "part",
+    "$defs": "test",
+    "definitions": "test",
+}
 
 
 class Walk:

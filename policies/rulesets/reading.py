@@ -91,7 +91,7 @@ class _Reader:
                 changes = self.rules(value)
             else:
                 self.fault(key_node, f"unknown member {key}; a ruleset has version, title and rules")
-        if not _VERSION.fullmatch(version):
+        if not _VERSION.fullmatch(version) and isinstance(root, yaml.MappingNode):
             self.fault(root, "version must be given as MAJOR.MINOR.PATCH")
         return Content(version, title, changes)
 
@@ -111,7 +111,8 @@ class _Reader:
 
     def severity(self, node: yaml.Node) -> str | None:
         if not isinstance(node, yaml.ScalarNode) or node.value not in SEVERITIES:
-            self.fault(node, f"unknown severity {node.value!r}; choose {', '.join(SEVERITIES)}")
+            given = repr(node.value) if isinstance(node, yaml.ScalarNode) else "(not a word)"
+            self.fault(node, f"unknown severity {given}; choose {', '.join(SEVERITIES)}")
             return None
         return str(node.value)
 

@@ -34,13 +34,12 @@ def successor_named(transition: Transition, evidence: Evidence, options: Mapping
 
     Every reply carries a link to it. A deprecation without a way out only worries people.
     """
-    successor = (transition.successor or "").removeprefix("v")
+    successor = transition.successor
     own = precedence(transition.number)
     others = [n for n in evidence.live_numbers if major_of(n) != transition.major or precedence(n) > own]
-    choices = sorted({str(major_of(n)) for n in others if major_of(n) != transition.major}) + sorted(
-        others, key=precedence
-    )
-    if successor and successor in choices:
+    majors = sorted({major_of(n) for n in others} - {transition.major})
+    choices = [*map(str, majors), *sorted(others, key=precedence)]
+    if successor in choices:
         return
     said = f"{successor} is not a live version beside {transition.number}" if successor else "no successor is named"
     yield Refusal(said, f"name one of {', '.join(choices)}" if choices else "publish the successor first")
