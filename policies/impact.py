@@ -66,11 +66,13 @@ def of(
         if plan is None:
             continue
         scopes = frozenset(application.scopes)
-        keys = {
-            finding.operation or ""
-            for finding in broken
-            if finding.operation not in operations or may_call(operations[finding.operation], scopes)
-        }
+        keys = set[str]()
+        for finding in broken:
+            operation = operations.get(finding.operation or "")
+            if operation is None or not _is_inside(finding, operation):
+                keys.add("")  # a shared definition: the finding names one of the operations that use it
+            elif may_call(operation, scopes):
+                keys.add(operation.key)
         touched.append(
             Touched(
                 application=application.id,
@@ -84,6 +86,11 @@ def of(
             )
         )
     return Impact(contract=contract, major=major, touched=tuple(touched))
+
+
+def _is_inside(finding: Finding, operation: Operation) -> bool:
+    place = finding.old_pointer if finding.old_pointer is not None else finding.pointer
+    return place == operation.pointer or place.startswith(operation.pointer + "/")
 
 
 def may_call(operation: Operation, scopes: frozenset[str]) -> bool:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import msgspec
 
 from policies import compat, impact, lifecycle, lint
-from policies.findings import Finding, Report, Severity
+from policies.findings import Finding, Report, Severity, Waiver
 from policies.impact import Impact
 from policies.lifecycle import Compared, Transition
 from policies.model.access import Application, Subscription
@@ -44,7 +44,7 @@ _REMEMBERED = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """What lint and the differ said, as they said it: waivers are weighed by the gates.
+    """What lint and the differ said. Gates get it as it was said and weigh waivers themselves; people get it `waived`.
 
     `comparisons` are with every live version of the major, oldest first; `previous` is with the newest live version of
     an earlier major, and only there when the major has no live version yet.
@@ -63,6 +63,22 @@ class Judged:
         if any(entry.change.bump == "major" for entry in compared):
             return "major"
         return compared[-1].change.bump
+
+    def waived(self, granted: tuple[Waiver, ...], now: int) -> Judged:
+        """The same with waived findings moved out of the findings, and the waivers it leaned on named."""
+
+        def lean(compared: Compared) -> Compared:
+            comparison = cast("Comparison", compared.change)
+            report = comparison.report.waive(granted, now)
+            return Compared(compared.number, msgspec.structs.replace(comparison, report=report))
+
+        if not granted:
+            return self
+        return Judged(
+            lint=self.lint.waive(granted, now),
+            comparisons=tuple(lean(compared) for compared in self.comparisons),
+            previous=lean(self.previous) if self.previous else None,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +119,7 @@ class Publication:
         """The wire shape: plain JSON.
 
         Reports are ``{"family", "ruleset", "verdict", "findings", "coverage", "waived"}``; a comparison is that of the
-        differ with ``"against": number`` added; every finding carries its ``fingerprint``.
+        differ with ``"against": number`` and ``"waived"`` added; every finding carries its ``fingerprint``.
         """
         return {
             "version": msgspec.to_builtins(self.version),
@@ -260,7 +276,11 @@ def report_dict(report: Report | None) -> dict[str, Any] | None:
 def comparison_dict(compared: Compared) -> dict[str, Any]:
     """A comparison as the differ spells it, with the number it was made against."""
     comparison = cast("Comparison", compared.change)  # gates know it by its shape only
-    return {"against": compared.number, **comparison.to_dict()}
+    plain = comparison.to_dict()
+    for finding, printed in zip(comparison.report.findings, plain["findings"], strict=True):
+        printed["fingerprint"] = finding.fingerprint
+    waived = [msgspec.to_builtins(waiver) for waiver in comparison.report.waived]
+    return {"against": compared.number, **plain, "waived": waived}
 
 
 # -- remembering ------------------------------------------------------------------------------------------------------

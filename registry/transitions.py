@@ -21,7 +21,7 @@ from policies import rulesets
 from policies.lifecycle import Action, Transition, actions_from, next_stage
 from policies.model.contract import LIVE, Block, Contract, Rollout, Stage, Upstream
 from policies.model.document import Document
-from registry import catalogue, evidence
+from registry import catalogue, evidence, waivers
 from registry.audit import Actor, Saved, record
 from registry.contracts import require_sound_upstream
 from registry.errors import Conflict, Invalid, NotFound
@@ -89,7 +89,7 @@ def move(
         version=after,
         created=True,
         action=action,
-        judged=judged,
+        judged=judged.waived(waivers.approved(unit, contract), now) if judged else None,
         impact=touched,
         also=tuple(version.number for version in older),
         dry_run=dry_run,

@@ -39,7 +39,8 @@ class Store:
         self._current: SnapshotRow | None = None
         self._changed = threading.Condition()
         self._changes = 0
-        self._closed = False
+        self._units = 0
+        self._closing = threading.Event()
 
     def __repr__(self) -> str:
         return f"Store({self._engine.url.render_as_string(hide_password=True)})"
@@ -48,7 +49,7 @@ class Store:
     def write(self) -> Iterator[Unit]:
         """One transaction: commits at the end, rolls back on any exception. Raises `StorageError` when it must wait
         too long for another writer."""
-        with _failures(), self._engine.connect() as bare:
+        with self._active(), _failures(), self._engine.connect() as bare:
             connection = bare.execution_options(weighbridge_write=True)
             with connection.begin():
                 if self._engine.dialect.name == "postgresql":
@@ -63,7 +64,7 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Unit]:
         """One consistent view."""
-        with _failures(), self._engine.connect() as connection:
+        with self._active(), _failures(), self._engine.connect() as connection:
             if self._engine.dialect.name == "postgresql":
                 connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with connection.begin():
@@ -84,9 +85,14 @@ class Store:
         the time is over or the store is closed.
         """
         deadline = time.monotonic() + timeout
-        while not self._closed:
+        while not self._closing.is_set():
             seen = self._changes
-            current = self.snapshot()
+            try:
+                current = self.snapshot()
+            except StorageError:
+                if self._closing.is_set():
+                    break
+                raise
             if current is not None and current.digest != digest:
                 return current
             left = deadline - time.monotonic()
@@ -97,10 +103,26 @@ class Store:
         return None
 
     def close(self) -> None:
-        """Wakes everybody who waits, and lets the connections go."""
-        self._closed = True
+        """Wakes everybody who waits, lets open units end, and lets the connections go. No unit can be opened after."""
+        self._closing.set()
         self._announce()
+        with self._changed:
+            self._changed.wait_for(lambda: self._units == 0, BUSY_SECONDS)
         self._engine.dispose()
+
+    @contextmanager
+    def _active(self) -> Iterator[None]:
+        """Counts open units: a connection that is given back after its pool was disposed of would never be closed."""
+        with self._changed:
+            if self._closing.is_set():
+                raise StorageError("the registry is shutting down")
+            self._units += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._units -= 1
+                self._changed.notify_all()
 
     def _announce(self) -> None:
         with self._changed:
