@@ -22,9 +22,16 @@ LIFETIME = timedelta(hours=24)
 DEFAULT_LIMIT = 50
 
 
-def page(call: Call, records: Iterable[Record], show: Callable[[Record], dict[str, Any] | None]) -> dict[str, Any]:
-    """``{items, page}`` of what `show` lets through; ``None`` hides a record. `records` stand in list order.
+def page(
+    call: Call,
+    records: Iterable[Record],
+    show: Callable[[Record], dict[str, Any] | None],
+    *,
+    newest_first: bool = False,
+) -> dict[str, Any]:
+    """``{items, page}`` of what `show` lets through; ``None`` hides a record.
 
+    `records` stand in list order: by change time and id, rising unless `newest_first`.
     ``changedSince`` (inclusive), ``limit`` and ``cursor`` are read from the query. Raises `Refusal` ``CURSOR_INVALID``.
     """
     limit = int(call.query.get("limit") or DEFAULT_LIMIT)
@@ -35,7 +42,7 @@ def page(call: Call, records: Iterable[Record], show: Callable[[Record], dict[st
     for record in records:
         if since is not None and record.changed_at < since:
             continue
-        if after is not None and (record.changed_at, record.id) <= after:
+        if after is not None and not _is_behind((record.changed_at, record.id), after, newest_first):
             continue
         if (shown := show(record)) is None:
             continue
@@ -45,6 +52,10 @@ def page(call: Call, records: Iterable[Record], show: Callable[[Record], dict[st
         items.append(shown)
         last = record
     return {"items": items, "page": {"limit": limit}}
+
+
+def _is_behind(place: tuple[datetime, str], after: tuple[datetime, str], newest_first: bool) -> bool:
+    return place < after if newest_first else place > after
 
 
 def instant_of(query: Mapping[str, Any], name: str) -> datetime | None:

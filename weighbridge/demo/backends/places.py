@@ -16,7 +16,7 @@ from weighbridge.demo.backends.values import stamp
 HUB = "HUB"
 Freshness = Literal["REALTIME", "BATCH", "MANUAL"]
 
-EVERYWHERE: tuple[str, ...] = ("inventory-availability",)
+EVERYWHERE = ("inventory-availability", "order-status", "shipment", "supplier-acknowledgement")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ SITES: tuple[Site, ...] = (
         zone="America/Chicago",
         currency="USD",
         port_offset=0,
-        contracts=EVERYWHERE,
+        contracts=(*EVERYWHERE, "pricing"),
     ),
     Site(
         site_id="DAL-2",
@@ -202,7 +202,7 @@ SITES: tuple[Site, ...] = (
         currency="CAD",
         port_offset=5,
         cut_offs=(CutOff("PARCEL", time(14, 0)),),
-        contracts=EVERYWHERE,
+        contracts=("inventory-availability", "order-status"),
         first_major=(("inventory-availability", 2),),
         freshness="MANUAL",
         posted_at=(time(8, 0),),

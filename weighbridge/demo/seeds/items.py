@@ -48,17 +48,17 @@ SUPPLIER_PARTS = {("SUP-10021", "CBL-THHN-12-BK"): "THHN12-BLK"}
 CUSTOMER_PARTS = {
     "FST-HXB-M10X50": {"CUS-20041": "OM/7781 a"},
     "CBL-THHN-12-BK": {"CUS-20041": "OM/1200 bk", "CUS-20043": "TY-000812"},
-    "PPE-GLV-NIT-L": {"CUS-20041": "OM/3303"},
+    "GLV-NIT-L": {"CUS-20041": "OM/3303"},
 }
 SHARED = {"CBL-THHN-12-BK": "SUP-10026", "FST-NUT-M10": "SUP-10024"}
 """Items that a second supplier delivers too; neither may learn of the other."""
 DISCONTINUED = {"FST-HXB-M6X20": "FST-HXB-M6X30", "TLS-DRL-12V": "TLS-DRL-18V", "CHM-CUT-20L": "CHM-CUT-5L"}
-PROMOTED = "PPE-GLV-NIT-L"
+PROMOTED = "GLV-NIT-L"
 
 FASTENER = ("fastener", "EA", {"EA": "1", "CEN": "100", "MIL": "1000", "XCT": "100"}, "SUP-10022", 100, 5000)
 FEET = ("cable", "FOT", {"FOT": "1", "XRO": "500"}, "SUP-10021", 1000, 1000)
 METRES = ("cable", "MTR", {"MTR": "1", "XRO": "150"}, "SUP-10021", 100, 500)
-CHEMICAL = ("chemical", "LTR", {"LTR": "1", "XCS": "20"}, "SUP-10023", 1, 200)
+CHEMICAL = ("chemical", "EA", {"EA": "1", "XCS": "12"}, "SUP-10023", 1, 200)
 TOOL = ("tool", "EA", {"EA": "1"}, "SUP-10024", 1, 10)
 WEAR = ("wear", "PR", {"PR": "1", "DZN": "12", "XBX": "12"}, "SUP-10025", 1, 250)
 POUNDS = ("welding", "LBR", {"LBR": "1", "XPX": "1320"}, "SUP-10026", 1, 400)
@@ -90,7 +90,7 @@ _NAMED: tuple[tuple[tuple[str, str, dict[str, str], str, int, int], tuple[tuple[
         FASTENER,
         (
             *(
-                (f"FST-HXB-M{size}X{length}", f"Hex bolt M{size} x {length} zinc", f"{6 + size * length / 20:.2f}")
+                (f"FST-HXB-M{size}X{length}", f"Hex bolt M{size} x {length} zinc", f"{6.4 + size * length / 20:.2f}")
                 for size in (6, 8, 10, 12)
                 for length in (20, 30, 50, 80)
             ),
@@ -102,7 +102,7 @@ _NAMED: tuple[tuple[tuple[str, str, dict[str, str], str, int, int], tuple[tuple[
         (
             ("CHM-CUT-5L", "Cutting fluid, 5 L can", "8.90"),
             ("CHM-CUT-20L", "Cutting fluid, 20 L drum", "7.95"),
-            ("CHM-DEG-1L", "Degreaser", "6.40"),
+            ("CHM-ISO-4L", "Isopropyl alcohol, 4 L can", "31.40"),
             ("CHM-EPX-A", "Epoxy resin part A", "22.10"),
             ("CHM-EPX-B", "Epoxy hardener part B", "27.60"),
             ("CHM-PUL-1L", "Cable pulling lubricant", "9.15"),
@@ -126,8 +126,8 @@ _NAMED: tuple[tuple[tuple[str, str, dict[str, str], str, int, int], tuple[tuple[
     (
         WEAR,
         (
-            *((f"PPE-GLV-NIT-{size}", f"Nitrile work glove {size}", "4.85") for size in ("S", "M", "L", "XL")),
-            *((f"PPE-BOOT-{size}", f"Safety boot size {size}", "96.00") for size in ("8", "9", "10", "11")),
+            *((f"GLV-NIT-{size}", f"Nitrile work glove {size}", "4.85") for size in ("S", "M", "L", "XL")),
+            *((f"BOT-SAF-{size}", f"Safety boot size {size}", "96.00") for size in ("8", "9", "10", "11")),
         ),
     ),
     (POUNDS, tuple((f"WLD-ER70S-{size}", f"Welding wire ER70S-6 .{size}", "2.35") for size in ("030", "035", "045"))),
