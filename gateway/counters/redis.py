@@ -1,0 +1,162 @@
+"""Counters that all gateways share, in Redis or Valkey: one Lua script per take, many takes per write.
+
+Takes that arrive in one turn of the loop travel together over one connection, so a request pays a share of a round trip
+instead of a connection of its own. The subtle thing is failure: no request waits longer than `PATIENCE_SECONDS`; the
+first loss opens the breaker, and while it is open nobody waits at all, until a probe in the background could write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from importlib.resources import files
+from typing import Any
+
+import redis.asyncio as aioredis
+import structlog
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+
+from gateway.counters.memory import MemoryCounters, Slots
+from policies.traffic.limit_rate import Charge, CountersLost, Level, Standing
+
+PATIENCE_SECONDS = 0.05
+PROBE_SECONDS = 0.25
+"""Between two attempts to reach lost counters again."""
+PROBE_PATIENCE_SECONDS = 1.0
+"""A probe may take longer than a take: it is what opens the connection."""
+LARGEST_BATCH = 256
+PREFIX = "weighbridge:"
+
+SCRIPT = files(__package__).joinpath("take.lua").read_text("utf-8")
+_MICROSECONDS = 1_000_000
+_log = structlog.get_logger("gateway.counters")
+
+_Take = tuple[tuple[Charge, ...], "asyncio.Future[Standing]"]
+
+
+class RedisCounters:
+    """`lost` says whether the breaker is open. Nothing is connected before the first take."""
+
+    def __init__(self, url: str) -> None:
+        # a take that failed may still have been charged: it is never sent twice
+        self._client = aioredis.Redis.from_url(url, retry=Retry(NoBackoff(), 0))
+        self._script = self._client.register_script(SCRIPT)
+        self._queue: list[_Take] = []
+        self._sending: asyncio.Task[None] | None = None
+        self._probing: asyncio.Task[None] | None = None
+        self._local = MemoryCounters()
+        self.lost = False
+
+    @property
+    def local(self) -> MemoryCounters:
+        """What counts while the shared counters are lost."""
+        return self._local
+
+    @property
+    def slots(self) -> Slots:
+        return self._local.slots
+
+    def take(self, charges: tuple[Charge, ...]) -> Awaitable[Standing]:
+        """Charge every limit, or none. Raises `CountersLost`, at once while the breaker is open, else when awaited."""
+        if self.lost:
+            raise CountersLost
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Standing] = loop.create_future()
+        self._queue.append((charges, future))
+        if self._sending is None:
+            self._sending = loop.create_task(self._send())
+        return future
+
+    async def close(self) -> None:
+        for task in (self._sending, self._probing):
+            if task is not None:
+                task.cancel()
+        self._fail(self._queue)
+        self._queue = []
+        await self._client.aclose()
+
+    async def _send(self) -> None:
+        try:
+            while self._queue:
+                batch, self._queue = self._queue[:LARGEST_BATCH], self._queue[LARGEST_BATCH:]
+                try:
+                    async with asyncio.timeout(PATIENCE_SECONDS):
+                        replies = await self._execute([charges for charges, _ in batch])
+                except (RedisError, OSError, TimeoutError) as error:
+                    self._lose(error)
+                    self._fail(batch)
+                    break
+                for (charges, future), reply in zip(batch, replies, strict=True):
+                    if future.done():
+                        continue
+                    if isinstance(reply, list):
+                        future.set_result(standing(charges, reply))
+                    else:
+                        self._lose(reply)
+                        future.set_exception(CountersLost())
+        finally:
+            self._sending = None
+            if self.lost:
+                queue, self._queue = self._queue, []
+                self._fail(queue)
+
+    async def _execute(self, takes: list[tuple[Charge, ...]]) -> list[Any]:
+        replies = await self._evaluate(takes)
+        if any(isinstance(reply, NoScriptError) for reply in replies):
+            # a restarted or flushed server: what it did not know was not charged
+            await self._client.script_load(SCRIPT)
+            missed = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+            again = await self._evaluate([takes[index] for index in missed])
+            for index, reply in zip(missed, again, strict=True):
+                replies[index] = reply
+        return replies
+
+    async def _evaluate(self, takes: list[tuple[Charge, ...]]) -> list[Any]:
+        pipeline = self._client.pipeline(transaction=False)
+        for charges in takes:
+            keys = [PREFIX + charge.key for charge in charges]
+            terms = [n for c in charges for n in (c.requests, c.window, c.burst or 0, int(c.burst is None))]
+            pipeline.evalsha(self._script.sha, len(keys), *keys, *terms)
+        return await pipeline.execute(raise_on_error=False)
+
+    def _lose(self, error: object) -> None:
+        if self.lost:
+            return
+        self.lost = True
+        _log.warning("counters lost", reason=f"{type(error).__name__}: {error}")
+        self._probing = asyncio.get_running_loop().create_task(self._probe())
+
+    async def _probe(self) -> None:
+        """Until something can be written again: a read-only or full server answers pings too."""
+        while True:
+            await asyncio.sleep(PROBE_SECONDS)
+            try:
+                async with asyncio.timeout(PROBE_PATIENCE_SECONDS):
+                    await self._client.set(PREFIX + "probe", 1, px=1000)
+            except (RedisError, OSError, TimeoutError):
+                continue
+            self.lost = False
+            _log.info("counters found again")
+            return
+
+    @staticmethod
+    def _fail(takes: list[_Take]) -> None:
+        for _, future in takes:
+            if not future.done():
+                future.set_exception(CountersLost())
+
+
+def standing(charges: tuple[Charge, ...], reply: list[int]) -> Standing:
+    """The script's reply as a value."""
+    levels = tuple(
+        Level(charge, int(reply[1 + 2 * index]), _seconds(int(reply[2 + 2 * index])))
+        for index, charge in enumerate(charges)
+    )
+    wait = int(reply[0])
+    return Standing(levels, _seconds(wait) if wait else None)
+
+
+def _seconds(microseconds: int) -> int:
+    return -(-microseconds // _MICROSECONDS)

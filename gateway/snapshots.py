@@ -1,0 +1,225 @@
+"""Snapshots: fetched by conditional GET and long poll, verified, built beside, swapped whole, kept on disk.
+
+Owns what is current and the last good copies; must not know what a table does. Whatever arrives is refused unless its
+checksum, its format, its references and every document in it hold; a refused snapshot changes nothing. The subtle
+thing is the disk: the file is replaced by rename and the generation before is kept, so that a gateway that starts alone
+always finds a whole one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+import httpx
+import structlog
+
+from gateway.settings import Settings
+from policies.model.snapshot import Snapshot, SnapshotRefused, loads
+
+WAIT_SECONDS = 10
+"""How long the registry may hold a poll open when nothing changed."""
+BACKOFF_RANGE = (0.1, 3.0)
+LEAST_PAUSE = 0.5
+"""Between two polls that told nothing new at once, should the registry not hold them."""
+CURRENT = "snapshot.json"
+PREVIOUS = "snapshot.previous.json"
+
+_log = structlog.get_logger("gateway.snapshots")
+
+
+class BuiltTable(Protocol):
+    @property
+    def revision(self) -> int: ...
+
+    @property
+    def digest(self) -> str: ...
+
+
+class Runs(Protocol):
+    async def run(self) -> None: ...
+
+
+T = TypeVar("T", bound=BuiltTable)
+T_co = TypeVar("T_co", bound=BuiltTable, covariant=True)
+
+
+class Builder(Protocol[T_co]):
+    """`gateway.pipeline.Pipeline`, as far as snapshots need it."""
+
+    @property
+    def keys(self) -> Runs: ...
+
+    def build(self, snapshot: Snapshot, digest: str) -> T_co: ...
+
+
+class Snapshots(Generic[T]):
+    """Give it a loop: `start` loads the last good snapshot from disk, `run` follows the registry until cancelled.
+
+    `on_swap` is called in the loop with every new table, after `current` was replaced.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        pipeline: Builder[T],
+        on_swap: Callable[[T], None] = lambda table: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.current: T | None = None
+        self.last_error: str | None = None
+        """Why the newest attempt to follow the registry failed; ``None`` after one that succeeded."""
+        self.refused = 0
+        """Snapshots that were fetched or found and not served."""
+        self._settings = settings
+        self._pipeline = pipeline
+        self._on_swap = on_swap
+        self._clock = clock
+        self._confirmed_at: float | None = None
+        self._seen: str | None = None
+
+    def age(self, now: float) -> float | None:
+        """Seconds since the registry last said that this is current (or since the disk copy was written)."""
+        return None if self._confirmed_at is None else max(0.0, now - self._confirmed_at)
+
+    async def start(self) -> bool:
+        """Serve the last good snapshot from disk, or the one before it; returns whether there was one."""
+        for name in (CURRENT, PREVIOUS):
+            path = self._settings.state_dir / name
+            try:
+                data = await asyncio.to_thread(path.read_bytes)
+                written_at = path.stat().st_mtime
+                table = await asyncio.to_thread(self._build, data)
+            except FileNotFoundError:
+                continue
+            except (OSError, SnapshotRefused) as error:
+                self._refuse(f"{path}: {error}")
+                continue
+            self._confirmed_at = written_at
+            self._swap(table, f"{path}")
+            return True
+        return False
+
+    async def run(self) -> None:
+        """Follow the registry, and keep the issuers' keys fresh beside it, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._pipeline.keys.run())
+            group.create_task(self._follow())
+
+    async def _follow(self) -> None:
+        failures = 0
+        timeout = httpx.Timeout(5.0, connect=2.0, read=WAIT_SECONDS + 5.0)
+        key = self._settings.registry_key.get_secret_value()
+        async with httpx.AsyncClient(
+            base_url=self._settings.registry_url,
+            headers={"Authorization": f"Bearer {key}", "Accept": "application/json"},
+            timeout=timeout,
+            trust_env=False,
+        ) as client:
+            while True:
+                began = time.monotonic()
+                try:
+                    news = await self._poll(client)
+                    failures = 0
+                except Exception as error:  # whatever it is, a gateway goes on serving what it has
+                    failures += 1
+                    self._refuse(str(error)) if isinstance(error, SnapshotRefused) else self._failed(error)
+                    ceiling = min(BACKOFF_RANGE[1], BACKOFF_RANGE[0] * 2 ** min(failures, 10))
+                    await asyncio.sleep(random.uniform(ceiling / 2, ceiling))  # noqa: S311 - spreads gateways out
+                    continue
+                if not news and time.monotonic() - began < LEAST_PAUSE:
+                    await asyncio.sleep(LEAST_PAUSE)
+
+    async def _poll(self, client: httpx.AsyncClient) -> bool:
+        """One conditional GET; returns whether something new is being served."""
+        headers = {} if self._seen is None else {"If-None-Match": f'"{self._seen}"'}
+        # a gateway that has nothing to serve does not wait for news
+        wait = {} if self._seen is None else {"wait": str(WAIT_SECONDS)}
+        reply = await client.get("/v1/snapshot", params=wait, headers=headers)
+        if reply.status_code == 304:
+            if self.current is not None and self.current.digest == self._seen:
+                self._confirmed_at = self._clock()
+                self.last_error = None
+            return False
+        if reply.status_code != 200:
+            raise RegistryRefused(f"the registry answered {reply.status_code}")
+        # remember it before it is built: one that is refused is not fetched again until it changes
+        self._seen = reply.headers.get("etag", "").strip('"') or None
+        if self.current is not None and self.current.digest == self._seen:
+            self._confirmed_at = self._clock()
+            self.last_error = None
+            return False
+        table = await asyncio.to_thread(self._build, reply.content)
+        self._confirmed_at = self._clock()
+        self.last_error = None
+        self._swap(table, "registry")
+        try:
+            await asyncio.to_thread(keep, self._settings.state_dir, reply.content)
+        except OSError as error:
+            _log.error("snapshot not kept", reason=str(error))
+        return True
+
+    def _build(self, data: bytes) -> T:
+        snapshot, digest = loads(data)
+        return self._pipeline.build(snapshot, digest)
+
+    def _swap(self, table: T, source: str) -> None:
+        before = None if self.current is None else self.current.revision
+        self.current = table
+        self._seen = table.digest
+        _log.info("snapshot served", revision=table.revision, before=before, digest=table.digest, source=source)
+        self._on_swap(table)
+
+    def _refuse(self, reason: str) -> None:
+        self.refused += 1
+        self.last_error = f"snapshot refused: {reason}"
+        _log.error("snapshot refused", reason=reason)
+
+    def _failed(self, error: Exception) -> None:
+        reason = f"{type(error).__name__}: {error}".rstrip(": ")
+        if self.last_error != reason:  # once per outage, not once per attempt
+            _log.warning("registry not followed", reason=reason)
+        self.last_error = reason
+
+
+class RegistryRefused(Exception):
+    """The registry answered with something else than a snapshot."""
+
+
+def keep(state_dir: Path, data: bytes) -> None:
+    """Make `data` the last good snapshot on disk, and what was there before the previous one. Raises `OSError`."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    current, previous = state_dir / CURRENT, state_dir / PREVIOUS
+    fresh = state_dir / f"{CURRENT}.{os.getpid()}"
+    with _locked(state_dir):
+        try:
+            with fresh.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            # another worker may have kept the very same: then the generation before must not be lost
+            if current.exists() and current.read_bytes() != data:
+                current.replace(previous)
+            fresh.replace(current)
+        except OSError:
+            fresh.unlink(missing_ok=True)
+            raise
+        directory = os.open(state_dir, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+@contextmanager
+def _locked(state_dir: Path) -> Iterator[None]:
+    with (state_dir / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
