@@ -87,6 +87,12 @@ def test_the_folders_hold_these_documents_and_no_others() -> None:
     assert sorted(path.name for path in SERVICES.iterdir()) == sorted(PUBLISHED)
 
 
+def test_the_histories_are_told_in_full() -> None:
+    page = SERVICES.parent / "README.md"
+    links = re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
+    assert sorted(page.parent / link for link in links) == FILES
+
+
 @every_file
 def test_a_document_is_valid_openapi(file: Path) -> None:
     tree = read(file)
