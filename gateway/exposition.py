@@ -35,6 +35,7 @@ METRICS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "connections_turned_away": ("counter", "Client connections over the limit.", ()),
     "replies_aborted": ("counter", "Replies that their client did not get whole.", ()),
     "log_lines_dropped": ("counter", "Access records that were not written.", ()),
+    "snapshots_refused": ("counter", "Snapshots that were fetched or found and not served.", ()),
     "connections": ("gauge", "Open client connections.", ()),
     "upstream_in_flight": ("gauge", "Requests at an upstream.", ("upstream",)),
     "upstream_idle": ("gauge", "Pooled connections to an upstream.", ("upstream",)),

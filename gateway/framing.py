@@ -151,11 +151,12 @@ def reply_length(status: int, fields: Fields) -> int | None:
     chunked = False
     for name, value in fields:
         if name == b"content-length":
+            value = value.strip(b" \t")
             if length is not None or not _LENGTH.fullmatch(value):
                 return None
             length = int(value)
         elif name == b"transfer-encoding":
-            if chunked or value.lower() != b"chunked":
+            if chunked or value.strip(b" \t").lower() != b"chunked":
                 return None
             chunked = True
     if chunked:

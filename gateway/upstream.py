@@ -1,7 +1,8 @@
 """The other side: keep-alive pools per upstream, with their bulkhead, breaker and retry budget.
 
 `Pool.acquire` gives a pooled `Line`, promises a new one, or says why not. Concurrency is bounded per upstream, so that
-a slow one cannot take the others with it; an upstream that fails again and again is ejected and probed with one request.
+a slow one cannot take the others with it; an upstream that fails again and again is ejected and probed with one
+request.
 
 Must not know: routes, clients, policies. The one subtle thing: everything here counts *per worker*; what an upstream
 sees is the sum over workers.

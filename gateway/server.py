@@ -1,0 +1,282 @@
+"""Processes and signals: one worker per core on one port, told to drain by SIGTERM, cut by a second one.
+
+A single worker runs in the process itself. Several are forked, each with its own ``SO_REUSEPORT`` socket, so that the
+kernel spreads connections and a worker that dies takes only its own with it; the parent only watches, restarts and
+passes signals on.
+
+Must not know: what a request is. The one subtle thing: sockets are bound before anything else, and once without
+``SO_REUSEPORT``, because with it two gateways would quietly share a port that one of them should have been refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvloop
+
+from gateway import heads
+from gateway.admin import Admin, Siblings, SnapshotState, State
+from gateway.counters import UnknownCounters, open_counters
+from gateway.keys import KeyRing
+from gateway.listener import Listener
+from gateway.pipeline import Pipeline, Table
+from gateway.settings import Settings
+from gateway.sink import Sink
+from gateway.snapshots import Snapshots
+from gateway.telemetry import Telemetry
+from gateway.worker import Worker
+
+CANNOT_START = 2
+RESTART_SECONDS = 1.0
+
+_log = structlog.get_logger("gateway")
+
+
+class CannotStart(Exception):
+    """What the operator has to change, in one line."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A worker's own part of the gateway: its sockets, and where it meets the others."""
+
+    index: int
+    listener: socket.socket
+    admin: socket.socket | None
+    directory: Path
+
+
+def serve(settings: Settings) -> int:
+    """Run in the foreground until SIGTERM or SIGINT; returns the exit code. Raises `CannotStart`."""
+    try:
+        counters = open_counters(settings.counters_url)
+    except UnknownCounters as error:
+        raise CannotStart(str(error)) from error
+    del counters  # each worker opens its own
+    admin = _bind(settings.admin_host, settings.admin_port)
+    admin.listen(64)
+    listeners = _listeners(settings)
+    directory = Path(tempfile.mkdtemp(prefix="weighbridge-"))
+    places = [Place(index, sock, admin if index == 0 else None, directory) for index, sock in enumerate(listeners)]
+    try:
+        return _run(settings, places[0]) if len(places) == 1 else _supervise(settings, places)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        sock = socket.socket(family, kind, protocol)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind(address)
+    except OSError as error:
+        raise CannotStart(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    return sock
+
+
+def _listeners(settings: Settings) -> list[socket.socket]:
+    """One bound socket per worker, all on one port. Raises `CannotStart`."""
+    alone = _bind(settings.host, settings.port)
+    port = alone.getsockname()[1]
+    if settings.workers == 1:
+        try:
+            alone.listen(1024)
+        except OSError as error:
+            raise CannotStart(f"cannot listen on {settings.host}:{port}: {error.strerror}") from error
+        return [alone]
+    alone.close()
+    return [_bind(settings.host, port, shared=True) for _ in range(settings.workers)]
+
+
+# -- several workers --------------------------------------------------------------------------------------------------
+
+
+def _supervise(settings: Settings, places: list[Place]) -> int:
+    """Fork, watch, restart, pass signals on."""
+    running: dict[int, Place] = {}
+    stopping = False
+
+    def stop(number: int, _: object) -> None:
+        nonlocal stopping
+        if not stopping:
+            stopping = True
+            for place in places:  # our copies would keep the sockets accepting after the workers closed theirs
+                place.listener.close()
+        for pid in running:
+            os.kill(pid, number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    for place in places:
+        running[_fork(settings, place, places)] = place
+    while running:
+        pid, status = os.wait()
+        place = running.pop(pid)
+        if not stopping:
+            print(f"weighbridge gateway: worker {place.index} ended ({status}), restarting", file=sys.stderr)  # noqa: T201
+            time.sleep(RESTART_SECONDS)
+            if not stopping:
+                running[_fork(settings, place, places)] = place
+    return 0
+
+
+def _fork(settings: Settings, place: Place, places: list[Place]) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        for other in places:
+            if other is not place:
+                other.listener.close()
+                if other.admin is not None:
+                    other.admin.close()
+        code = _run(settings, place)
+    except CannotStart as error:
+        print(f"weighbridge gateway: {error}", file=sys.stderr)  # noqa: T201
+        code = CANNOT_START
+    finally:
+        os._exit(code)
+
+
+# -- one worker -------------------------------------------------------------------------------------------------------
+
+
+def _run(settings: Settings, place: Place) -> int:
+    heads.restart_ids()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_work(settings, place))
+
+
+async def _work(settings: Settings, place: Place) -> int:
+    journal = Sink("!")
+    _configure_logging(settings, journal)
+    try:
+        access = Sink(settings.access_log) if settings.access_log else None
+    except OSError as error:
+        raise CannotStart(f"cannot write the access log {settings.access_log}: {error.strerror}") from error
+    worker = Worker(settings, Telemetry(access))
+    counters = open_counters(settings.counters_url)
+    pipeline = Pipeline(counters, KeyRing(), settings)
+
+    def swap(table: Table) -> None:
+        worker.table = table
+
+    snapshots = Snapshots(settings, pipeline, swap)
+    await snapshots.start()
+    following = asyncio.create_task(snapshots.run())
+    siblings = Siblings(place.directory, place.index, settings.workers, lambda: _describe(place, worker, snapshots))
+    if settings.workers > 1:
+        await siblings.start()
+    admin = Admin(siblings.gather)
+    if place.admin is not None:
+        await admin.start(place.admin)
+    listener = Listener(worker)
+    stop, cut = _signals()
+    await listener.start(place.listener)
+    if place.index == 0:
+        _say_hello(settings, place)
+    await stop.wait()
+    _log.info("draining", connections=len(worker.connections), seconds=settings.drain_seconds)
+    drained = asyncio.create_task(listener.drain())
+    await asyncio.wait([drained, asyncio.create_task(cut.wait())], return_when=asyncio.FIRST_COMPLETED)
+    await listener.stop()
+    admin.stop()
+    siblings.stop()
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+    await counters.close()
+    _log.info("stopped")
+    for sink in (access, journal):
+        if sink is not None:
+            sink.close()
+    return 0
+
+
+def _signals() -> tuple[asyncio.Event, asyncio.Event]:
+    """Set by the first and by the second signal to end."""
+    first, second = asyncio.Event(), asyncio.Event()
+
+    def told() -> None:
+        (second if first.is_set() else first).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told)
+    return first, second
+
+
+def _describe(place: Place, worker: Worker, snapshots: Snapshots[Table]) -> State:
+    table = worker.table
+    reasons = (["draining"] if worker.draining else []) + (["no snapshot yet"] if table is None else [])
+    samples: list[tuple[str, list[str], Any]] = [
+        *worker.telemetry.reading(),
+        *worker.usage.reading(),
+        ("connections", [], len(worker.connections)),
+        ("snapshots_refused", [], snapshots.refused),
+    ]
+    for pool in worker.upstreams.reading():
+        upstream = pool.pop("upstream")
+        samples += [(f"upstream_{name}", [upstream], value) for name, value in pool.items()]
+    snapshot = None
+    if table is not None:
+        snapshot = SnapshotState(
+            revision=table.revision,
+            digest=table.digest,
+            compiled_at=table.compiled_at,
+            routes=table.route_count,
+            age_seconds=snapshots.age(time.time()),
+        )
+    return State(
+        worker=place.index, reasons=reasons, snapshot=snapshot, last_error=snapshots.last_error, samples=samples
+    )
+
+
+def _say_hello(settings: Settings, place: Place) -> None:
+    host, port = place.listener.getsockname()[:2]
+    _log.info("listening", host=host, port=port, workers=settings.workers)
+    if settings.workers > 1 and settings.counters_url.startswith("memory:"):
+        _log.warning(
+            "each worker counts for itself: limits hold per worker; set COUNTERS_URL to redis://... to count together"
+        )
+
+
+def _configure_logging(settings: Settings, journal: Sink) -> None:
+    """Our own log goes to standard error, through a sink: a stuck reader must not stop the loop."""
+
+    class Lines:
+        def msg(self, message: str) -> None:
+            journal.put([message], str.encode)
+
+        debug = info = warning = warn = error = exception = critical = fatal = failure = msg
+
+    renderer: Any = (
+        structlog.processors.JSONRenderer() if settings.log == "json" else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        logger_factory=lambda *_: Lines(),
+        cache_logger_on_first_use=False,
+    )
