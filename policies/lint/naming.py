@@ -104,10 +104,13 @@ def properties_are_camel_case(member: Property, context: Context) -> Iterator[Fl
         "response: {created: {type: string, format: date-time}}",
         "response: {requestedDay: {type: string, format: date}}",
     ),
-    options={"instants": ["At", "Until", "From", "To", "Since", "asOf"], "days": ["Date", "date"]},
+    options={
+        "instants": ["At", "AsOf", "Since", "From", "Until", "To"],
+        "days": ["Date", "On", "From", "Until", "To"],
+    },
 )
 def instants_are_named_at(member: Property, context: Context) -> Iterator[Flaw]:
-    """A point in time is named ``...At``, a calendar day ``...Date``.
+    """A point in time is named ``...At``, a calendar day ``...Date`` or ``...On``.
 
     Whoever maps a field must know whether it has a time and an offset before looking it up; days that are read as
     midnights move across time zones. Options ``instants`` and ``days``: accepted endings.
@@ -116,7 +119,7 @@ def instants_are_named_at(member: Property, context: Context) -> Iterator[Flaw]:
     if "string" not in member.types or kind not in ("date-time", "date"):
         return
     endings = context.options["instants" if kind == "date-time" else "days"]
-    if not member.name.endswith(tuple(endings)):
+    if member.name[:1].upper() + member.name[1:] not in endings and not member.name.endswith(tuple(endings)):
         wanted = "an instant and should end in At" if kind == "date-time" else "a day and should end in Date"
         yield Flaw(member.pointer, f"property {member.name} is {wanted}", "rename it in the next major")
 

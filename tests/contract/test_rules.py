@@ -1,4 +1,7 @@
-"""Every rule's own examples, with the exact set of rule ids they fire. New rules enter by themselves."""
+"""Every rule's own examples, with the exact set of rule ids they fire. New rules enter by themselves.
+
+The examples of compatibility rules are pairs of documents and are judged in `test_compat_rules`.
+"""
 
 from __future__ import annotations
 
@@ -50,3 +53,26 @@ def test_a_passing_case_leaves_every_gate_open(entry: catalog.Entry, case: Case)
 @pytest.mark.parametrize(("entry", "case"), examples("lifecycle", "block"))
 def test_a_blocking_case_shuts_its_gate_and_no_other(entry: catalog.Entry, case: Case) -> None:
     assert refused(case) == {entry.id}
+
+
+KINDS = {"lint": {"good", "bad"}, "lifecycle": {"pass", "block"}}
+
+
+@pytest.mark.parametrize("entry", catalog.entries(), ids=lambda entry: entry.id)
+def test_every_entry_says_in_one_line_what_it_holds_and_can_be_explained(entry: catalog.Entry) -> None:
+    assert entry.id == f"{entry.family}.{entry.function.__name__.replace('_', '-')}"
+    assert entry.summary.endswith(".")
+    explained = catalog.explain(entry.id)
+    assert explained.startswith(f"# {entry.id}\n\n{entry.text}\n")
+    assert explained.count("```yaml") == sum(len(cases) for cases in entry.examples.values())
+
+
+@pytest.mark.parametrize("entry", [*catalog.entries("lint"), *catalog.entries("lifecycle")], ids=lambda entry: entry.id)
+def test_every_rule_and_gate_shows_both_kinds_of_example_and_says_why(entry: catalog.Entry) -> None:
+    assert {kind for kind, cases in entry.examples.items() if cases} == KINDS[entry.family]
+    assert len(entry.text.split("\n\n")) > 1, "the first line says what holds, the rest why it hurts"
+
+
+@pytest.mark.parametrize("entry", [e for e in catalog.entries() if e.options], ids=lambda entry: entry.id)
+def test_every_option_is_explained_in_the_text(entry: catalog.Entry) -> None:
+    assert [name for name in entry.options if f"``{name}``" not in entry.text] == []

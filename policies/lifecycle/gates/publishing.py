@@ -122,7 +122,7 @@ def live_versions_were_compared(
         case(Action.PUBLISH, number="1.0.1", comparisons=(since("1.0.0", "compatible", "patch"),)),
         case(
             Action.PUBLISH,
-            comparisons=(since("1.0.0", "unproven", "major", UNDECIDED),),
+            comparisons=(since("1.0.0", "unproven", "minor", UNDECIDED),),
             waivers=(_waiver(UNDECIDED.fingerprint, UNDECIDED.rule),),
         ),
         case(
@@ -134,7 +134,13 @@ def live_versions_were_compared(
     ),
     blocks=(
         case(Action.PUBLISH, number="1.0.1", comparisons=(since("1.0.0", "compatible", "minor"),)),
-        case(Action.PUBLISH, comparisons=(since("1.0.0", "unproven", "major", UNDECIDED),)),
+        case(Action.PUBLISH, comparisons=(since("1.0.0", "unproven", "minor", UNDECIDED),)),
+        case(
+            Action.PUBLISH,
+            number="1.0.1",
+            comparisons=(since("1.0.0", "unproven", "minor", UNDECIDED),),
+            waivers=(_waiver(UNDECIDED.fingerprint, UNDECIDED.rule),),
+        ),
     ),
 )
 def semver_admits_change(transition: Transition, evidence: Evidence, options: Mapping[str, Any]) -> Iterator[Refusal]:
@@ -145,22 +151,21 @@ def semver_admits_change(transition: Transition, evidence: Evidence, options: Ma
     """
     for compared in _of_this_major(transition, evidence):
         change = compared.change
-        if change.verdict == "breaking":
-            continue  # breaking_needs_new_major speaks of that
-        if change.verdict == "unproven":
-            if not _is_waived(change.report, evidence):
+        if change.verdict != "compatible" and not _is_waived(change.report, evidence):
+            if change.verdict == "unproven":  # of the rest, breaking_needs_new_major speaks
                 cause = f": {change.forced_by.message}" if change.forced_by else ""
                 yield Refusal(
                     f"nothing proves {transition.number} compatible with {compared.number}{cause}",
-                    f"change it so that it can be proved, waive the finding, or publish "
+                    "change it so that it can be proved, waive the finding, or publish "
                     f"{raised(transition.number, 'major')}",
                 )
             continue
         claimed = step(compared.number, transition.number)
-        if RANK[change.bump] > RANK[claimed]:
+        needed = change.bump if change.verdict == "compatible" else "minor"
+        if RANK[needed] > RANK[claimed]:
             yield Refusal(
-                f"{transition.number} claims a {claimed} over {compared.number}, but the change is a {change.bump}",
-                f"publish it as {raised(compared.number, change.bump)}",
+                f"{transition.number} claims a {claimed} over {compared.number}, but the change is a {needed}",
+                f"publish it as {raised(compared.number, needed)}",
             )
 
 

@@ -91,7 +91,7 @@ def test_short_notice_is_a_warning_at_first_and_an_error_under_strict_unless_for
     "given",
     [
         {"comparisons": (since("1.0.0", "breaking", "major", REMOVED),)},
-        {"comparisons": (since("1.0.0", "unproven", "major", UNDECIDED),)},
+        {"comparisons": (since("1.0.0", "unproven", "minor", UNDECIDED),)},
         {"lint": linted(MISSING)},
         {"lint": None},
     ],
