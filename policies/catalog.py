@@ -65,8 +65,8 @@ def register(
     id_ = f"{family}.{function.__name__.replace('_', '-')}"
     if not _ID.fullmatch(id_):
         raise InvalidCatalog(f"{id_} is not <family>.<kebab-case>")
-    if id_ in _entries and _entries[id_].function.__module__ != function.__module__:
-        raise InvalidCatalog(f"{id_} is defined in {_entries[id_].function.__module__} and {function.__module__}")
+    if id_ in _entries and _origin(_entries[id_].function) != _origin(function):
+        raise InvalidCatalog(f"{id_} is defined in {_origin(_entries[id_].function)} and in {_origin(function)}")
     if not function.__doc__:
         raise InvalidCatalog(f"{id_} has no docstring; it is what a refused publisher reads")
     entry = Entry(
@@ -81,6 +81,11 @@ def register(
     )
     _entries[id_] = entry
     return entry
+
+
+def _origin(function: Callable[..., Any]) -> str:
+    """Module and line: a module that is imported again registers its rules again, two rules of one name are a fault."""
+    return f"{function.__module__}:{function.__code__.co_firstlineno}"
 
 
 @cache
@@ -140,11 +145,16 @@ _LEGENDS = {
         "operations GET /items, POST /items and GET /items/{itemId}; `parameters` are added to the first; `request` "
         "and `response` are members of what is sent to and answered by them; `null` removes."
     ),
+    "compat": (
+        "An example stands in the place named in parentheses: it is the schema of a JSON `request` or `response` body or "
+        "of a query `parameter`, an `operation`, or a whole `document`."
+    ),
 }
 
 
 def _shown(case: Any) -> str:
-    """A case is text, or a pair of texts called `old` and `new`, or shows itself."""
+    """A case is text, or a pair of texts called `old` and `new` in a `frame`, or shows itself."""
     if hasattr(case, "old") and hasattr(case, "new"):
-        return "\n".join(("# before", str(case.old).strip("\n"), "# after", str(case.new).strip("\n")))
+        where = f" ({case.frame})" if getattr(case, "frame", "") else ""
+        return f"# before{where}\n{str(case.old).strip()}\n# after{where}\n{str(case.new).strip()}"
     return str(case).strip("\n")

@@ -21,7 +21,7 @@ from policies.model.document import Operation
     ),
     options={
         "sizes": ["limit", "pageSize", "perPage", "maxResults"],
-        "positions": ["cursor", "offset", "page", "pageToken", "after", "startAt"],
+        "positions": ["cursor", "offset", "page", "pageToken", "after", "skip", "start", "startAt"],
         "members": ["page", "nextCursor", "next", "nextPageToken", "links", "_links", "paging", "pagination", "meta"],
     },
 )

@@ -24,7 +24,10 @@ _COUNTS = frozenset(
         "response: {price: {type: object, properties: {amount: {type: string, maxLength: 20},"
         " currency: {type: string, pattern: '^[A-Z]{3}$'}}}}",
     ),
-    bad=("response: {unitPrice: {type: number}}", "response: {totalAmount: {type: integer}}"),
+    bad=(
+        "response: {unitPrice: {type: number}}",
+        "request: {totalAmount: {anyOf: [{type: number}, {type: 'null'}]}}",
+    ),
     options={
         "words": ["price", "amount", "cost", "fee", "charge", "discount", "tax", "surcharge"],
         "companions": ["currency", "currencyCode"],

@@ -161,19 +161,14 @@ class Walk:
                     yield Property(name, pointer, schema, owner.raw, lanes, types_of(schema))
 
     def seen_through(self, raw: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What a member's schema refers to, also through the 3.0 idiom of a lone ``allOf`` around a reference."""
+        """What a member's schema refers to, also through an ``allOf``, ``anyOf`` or ``oneOf`` with a single branch
+        besides null: 3.0 and 3.1 write *that or null* this way."""
         inner = raw
         for _ in range(8):
-            parts = inner.get("allOf")
-            if isinstance(inner.get("$ref"), str):
-                try:
-                    found = self._target(inner["$ref"], "").value
-                except UnresolvedReference:
-                    return inner
-            elif isinstance(parts, list) and len(parts) == 1 and "type" not in inner:
-                found = parts[0]
-            else:
-                break
+            try:
+                found = self._target(inner["$ref"], "").value if isinstance(inner.get("$ref"), str) else _lone(inner)
+            except UnresolvedReference:
+                return inner
             if not isinstance(found, Mapping):
                 break
             inner = found
@@ -196,3 +191,15 @@ class Walk:
 def is_error(status: str) -> bool:
     """4xx, 5xx and ``default``, which stands for whatever was not foreseen."""
     return status[:1] in ("4", "5") or status == "default"
+
+
+def _lone(raw: Mapping[str, Any]) -> Any:
+    """The only branch there is besides null; ``None`` where the schema says something itself or there are several."""
+    if "type" in raw:
+        return None
+    for keyword in ("allOf", "anyOf", "oneOf"):
+        branches = raw.get(keyword)
+        if isinstance(branches, list):
+            left = [branch for branch in branches if branch != {"type": "null"}]
+            return left[0] if len(left) == 1 else None
+    return None

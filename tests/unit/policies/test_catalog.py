@@ -33,13 +33,32 @@ def test_a_malformed_id_is_refused() -> None:
         catalog.register("lint", Loud__rule, severity=Severity.ERROR)
 
 
-def test_a_second_rule_of_the_same_id_is_refused() -> None:
+def test_a_second_rule_of_the_same_id_is_refused_with_both_places() -> None:
     def version_is_semver() -> None:
         """Again."""
 
     catalog.discover()
-    with pytest.raises(catalog.InvalidCatalog, match=r"is defined in policies\.lint\.documentation and tests"):
+    with pytest.raises(
+        catalog.InvalidCatalog, match=r"is defined in policies\.lint\.documentation:\d+ and in tests\.unit.*:\d+$"
+    ):
         catalog.register("lint", version_is_semver, severity=Severity.ERROR)
+
+
+def test_the_second_of_two_rules_of_one_name_in_one_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "_entries", {})
+
+    def rule_one() -> None:
+        """First."""
+
+    first = rule_one
+
+    def rule_one() -> None:  # type: ignore[no-redef]
+        """Second."""
+
+    assert catalog.register("lint", first, severity=Severity.ERROR).summary == "First."
+    assert catalog.register("lint", first, severity=Severity.INFO).severity is Severity.INFO
+    with pytest.raises(catalog.InvalidCatalog, match=r"lint\.rule-one is defined in"):
+        catalog.register("lint", rule_one, severity=Severity.ERROR)
 
 
 def test_explain_says_text_severity_options_and_examples() -> None:
@@ -81,5 +100,6 @@ def test_a_case_of_two_documents_is_shown_before_and_after() -> None:
     class Pair:
         old = "type: string\n"
         new = "type: integer"
+        frame = "response"
 
-    assert catalog._shown(Pair()) == "# before\ntype: string\n# after\ntype: integer"
+    assert catalog._shown(Pair()) == "# before (response)\ntype: string\n# after (response)\ntype: integer"

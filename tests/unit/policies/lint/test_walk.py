@@ -63,6 +63,13 @@ def test_a_property_is_seen_through_its_reference_and_a_lone_all_of() -> None:
     assert code.types == {"string"}
 
 
+def test_a_property_that_may_be_null_is_seen_through_its_other_branch() -> None:
+    fragment = "response: {size: {anyOf: [{type: number}, {type: 'null'}]}, kind: {oneOf: [{type: number}, {}]}}"
+    members = {m.name: m.types for m in Walk(Document(complete(fragment))).subjects["property"]}
+    assert members["size"] == {"number"}
+    assert members["kind"] == set()
+
+
 def test_a_shared_response_is_handed_over_once_for_each_status() -> None:
     responses = Walk(Document(complete(""))).subjects["response"]
     shared = [response.status for response in responses if response.pointer == "/components/responses/Problem"]
