@@ -6,7 +6,7 @@ by both, as `Invalid`; looking for one finds nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -30,13 +30,20 @@ class Collection(Generic[R]):
         self._kind = kind
         self._writable = writable
         self._columns = [str(column.name) for column in table.columns if column.name != "body"]
+        # where the record's own fields stand in a row; a column may also hold a property of it
+        self._places = [
+            (index, str(column.name))
+            for index, column in enumerate(table.columns)
+            if column.name in kind.__struct_fields__
+        ]
+        self._body = next((index for index, column in enumerate(table.columns) if column.name == "body"), None)
 
     def get(self, *key: str | int) -> R | None:
         """The record with that primary key."""
         if not all(_storable(part) for part in key):
             return None
-        row = self._connection.execute(select(self._table).where(self._at(key))).mappings().first()
-        return None if row is None else self._record(dict(row))
+        row = self._connection.execute(select(self._table).where(self._at(key))).first()
+        return None if row is None else self._record(row)
 
     def all(self, *, after: str | None = None, limit: int | None = None, **equals: str | int | bool | None) -> list[R]:
         """In the order of the primary key. `equals` compares columns (``None``: is null); `after` is the first key."""
@@ -47,7 +54,7 @@ class Collection(Generic[R]):
             query = query.where(self._table.c[name] == value)
         if after is not None:
             query = query.where(next(iter(self._table.primary_key.columns)) > after)
-        return [self._record(dict(row)) for row in self._connection.execute(query).mappings()]
+        return [self._record(row) for row in self._connection.execute(query).all()]
 
     def count(self, **equals: str | int | bool | None) -> int:
         if not all(_storable(value) for value in equals.values()):
@@ -100,10 +107,10 @@ class Collection(Generic[R]):
         if not self._writable:
             raise RuntimeError(f"a read unit cannot write {self._table.name}; open it with store.write()")
 
-    def _record(self, row: Mapping[str, Any]) -> R:
-        fields = {name: row[name] for name in self._columns if name in self._kind.__struct_fields__}
-        if "body" in row:
-            fields.update(msgspec.json.decode(row["body"]))
+    def _record(self, row: Sequence[Any]) -> R:
+        fields = {} if self._body is None else msgspec.json.decode(row[self._body])
+        for index, name in self._places:
+            fields[name] = row[index]
         return msgspec.convert(fields, self._kind)
 
 
