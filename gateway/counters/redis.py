@@ -78,29 +78,27 @@ class RedisCounters:
         await self._client.aclose()
 
     async def _send(self) -> None:
+        batch: list[_Take] = []
         try:
-            while self._queue:
+            while self._queue and not self.lost:
                 batch, self._queue = self._queue[:LARGEST_BATCH], self._queue[LARGEST_BATCH:]
                 try:
                     async with asyncio.timeout(PATIENCE_SECONDS):
                         replies = await self._execute([charges for charges, _ in batch])
                 except (RedisError, OSError, TimeoutError) as error:
                     self._lose(error)
-                    self._fail(batch)
-                    break
+                    return
                 for (charges, future), reply in zip(batch, replies, strict=True):
-                    if future.done():
-                        continue
-                    if isinstance(reply, list):
-                        future.set_result(standing(charges, reply))
-                    else:
+                    if not isinstance(reply, list):
                         self._lose(reply)
-                        future.set_exception(CountersLost())
+                    elif not future.done():
+                        future.set_result(standing(charges, reply))
+                self._fail(batch)
         finally:
+            # whatever ended this, nobody is left waiting
             self._sending = None
-            if self.lost:
-                queue, self._queue = self._queue, []
-                self._fail(queue)
+            queue, self._queue = self._queue, []
+            self._fail([*batch, *queue])
 
     async def _execute(self, takes: list[tuple[Charge, ...]]) -> list[Any]:
         replies = await self._evaluate(takes)
