@@ -5,6 +5,8 @@ Commands stand in `weighbridge.commands`, one file per subject. Exit codes: `wei
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 
 import typer
@@ -51,4 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(error.code)
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # the reader went away (`| head`); what Python still wants to flush has nowhere to go
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(Exit.OK)
     return int(Exit.OK)

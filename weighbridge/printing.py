@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
@@ -22,7 +23,8 @@ VERDICT_STYLE = {
 }
 STAGE_STYLE = {"published": "green", "deprecated": "yellow", "retired": "red", "in-review": "cyan"}
 
-out = Console(highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 240)
+"""Into a file or a pipe nothing is folded: other programs read lines."""
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -40,8 +42,8 @@ def say_json(value: Any) -> None:
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
     """A table without ink that carries no meaning; `empty` is said instead of a table without rows."""
     grid = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for heading in headings:
-        grid.add_column(heading, overflow="fold")
+    for index, heading in enumerate(headings):  # what is copied is never broken over lines; only prose may be
+        grid.add_column(heading, overflow="fold", no_wrap=index < len(headings) - 1)
     count = 0
     for row in rows:
         grid.add_row(*(_cell(value) for value in row))

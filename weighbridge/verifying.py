@@ -102,7 +102,8 @@ def verify_backend(
         if isinstance(event, events.ScenarioFinished) and event.recorder.label in results:
             _record(results[event.recorder.label], event.recorder)
         elif isinstance(event, events.NonFatalError):
-            faults.append(f"{event.label}: {event.info.title}: {event.info.message}")
+            fault = f"{event.label}: {event.info.title}: {event.info.message}"
+            faults += [fault] if fault not in faults else []
         elif isinstance(event, events.FatalError):
             faults.append(f"the run ended early: {event.exception}")
         elif isinstance(event, events.EngineFinished) and (reason := event.stop_reason.skip_explanation):

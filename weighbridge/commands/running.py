@@ -66,7 +66,7 @@ def run_backends(
     data: Annotated[Path, typer.Option(help="Where their databases are kept.")] = Path(".weighbridge/backends"),
 ) -> int:
     """Run the demo's backends alone: five services at five sites and the hub."""
-    from weighbridge.demo.backends import serve
+    from weighbridge.demo.backends.serving import serve
     from weighbridge.demo.backends.settings import Settings
 
     return serve(Settings(host=host, base_port=base_port, data=data))

@@ -47,9 +47,9 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 
 
 def test_no_arguments_is_help(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys)
+    code, _, error = run(capsys)
     assert code == Exit.UNREADABLE
-    assert "Exit codes: 0 yes" in out
+    assert "Exit codes: 0 yes" in error
 
 
 def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
