@@ -127,8 +127,8 @@ def publish_in(
 ) -> Publication:
     """`publish` in units of its own.
 
-    First judged in a read unit, so that other writers do not wait for the differ; then judged again (from memory, unless
-    something else was published meanwhile) and written.
+    First judged in a read unit, so that other writers do not wait for the differ; then judged again (from memory,
+    unless something else was published meanwhile) and written.
     """
 
     def attempt(unit: Unit, dry_run: bool) -> Publication:

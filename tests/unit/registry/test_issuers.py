@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from typing import Any
+
+import jwt
+import msgspec
+import pytest
+
+from policies.model.access import Issuer
+from registry import compiler, credentials, issuers, plans
+from registry.errors import Conflict, Forbidden, Invalid, NotFound
+from registry.store import Store, Unit, open_store
+from tests.unit.registry.world import ADMIN, APPLICATION, DAY, MEMBER, NOW
+
+IDP = Issuer(name="idp", issuer="https://idp.example", audience="wb", jwks_uri="https://idp.example/jwks")
+PUBLIC = {"kty": "EC", "crv": "P-256", "x": "x", "y": "y", "kid": "1"}
+
+
+def _with(**changes: Any) -> Issuer:
+    return msgspec.structs.replace(IDP, **changes)
+
+
+def test_issuers_are_created_changed_and_deleted(unit: Unit) -> None:
+    assert issuers.put_issuer(unit, ADMIN, IDP, dry_run=True, now=NOW).created is True
+    with pytest.raises(NotFound):
+        issuers.issuer(unit, "idp")
+    assert issuers.put_issuer(unit, ADMIN, IDP, now=NOW).created is True
+    assert issuers.put_issuer(unit, ADMIN, IDP, now=NOW).changed is False
+    loopback = _with(jwks_uri="http://127.0.0.1:9000/jwks")
+    assert issuers.put_issuer(unit, ADMIN, loopback, now=NOW).changed is True
+    embedded_keys = _with(jwks_uri=None, jwks={"keys": [PUBLIC]})
+    assert issuers.put_issuer(unit, ADMIN, embedded_keys, now=NOW).changed is True
+    assert [issuer.name for issuer in issuers.issuers(unit)] == ["idp", "weighbridge"]
+    issuers.delete_issuer(unit, ADMIN, "idp", now=NOW)
+    assert [issuer.name for issuer in issuers.issuers(unit)] == ["weighbridge"]
+
+
+@pytest.mark.parametrize(
+    ("pointer", "issuer"),
+    [
+        ("/name", _with(name="My IdP")),
+        ("/issuer", _with(issuer="")),
+        ("/audience", _with(audience="a b")),
+        ("/algorithms", _with(algorithms=())),
+        ("/algorithms/1", _with(algorithms=("ES256", "none"))),
+        ("/algorithms/0", _with(algorithms=("HS256",))),
+        ("/jwks_uri", _with(jwks_uri=None)),
+        ("/jwks_uri", _with(jwks={"keys": [PUBLIC]})),
+        ("/jwks_uri", _with(jwks_uri="http://idp.example/jwks")),
+        ("/jwks_uri", _with(jwks_uri="http://127.0.0.1.example/jwks")),
+        ("/jwks_uri", _with(jwks_uri="file:///etc/passwd")),
+        ("/jwks_uri", _with(jwks_uri="https://user@idp.example/jwks")),
+        ("/jwks_uri", _with(jwks_uri="https:///jwks")),
+        ("/jwks_uri", _with(jwks_uri="https://idp.example:port/jwks")),
+        ("/jwks/keys", _with(jwks_uri=None, jwks={"keys": []})),
+        ("/jwks/keys", _with(jwks_uri=None, jwks={"keys": [PUBLIC, PUBLIC]})),
+        ("/jwks/keys/0/kty", _with(jwks_uri=None, jwks={"keys": [{"kty": "oct", "k": "c2VjcmV0"}]})),
+        ("/jwks/keys/0/d", _with(jwks_uri=None, jwks={"keys": [{**PUBLIC, "d": "c2VjcmV0"}]})),
+    ],
+)
+def test_malformed_issuers(unit: Unit, pointer: str, issuer: Issuer) -> None:
+    with pytest.raises(Invalid) as caught:
+        issuers.put_issuer(unit, ADMIN, issuer, now=NOW)
+    assert caught.value.pointer == pointer
+
+
+def test_the_embedded_issuer_is_not_changed_here(unit: Unit) -> None:
+    with pytest.raises(Conflict):
+        issuers.put_issuer(unit, ADMIN, _with(name="weighbridge"), now=NOW)
+    with pytest.raises(Conflict, match="registered as weighbridge"):
+        issuers.put_issuer(unit, ADMIN, _with(issuer="http://127.0.0.1:8080"), now=NOW)
+    with pytest.raises(Conflict):
+        issuers.delete_issuer(unit, ADMIN, "weighbridge", now=NOW)
+
+
+def test_an_issuer_in_use_is_kept(unit: Unit) -> None:
+    issuers.put_issuer(unit, ADMIN, IDP, now=NOW)
+    saved = credentials.add_subject(unit, ADMIN, APPLICATION.id, issuer="idp", subject="svc", now=NOW)
+    with pytest.raises(Conflict, match=APPLICATION.id):
+        issuers.delete_issuer(unit, ADMIN, "idp", now=NOW)
+    credentials.revoke(unit, ADMIN, APPLICATION.id, saved.record.id, now=NOW)
+    issuers.delete_issuer(unit, ADMIN, "idp", now=NOW)
+
+
+def test_only_admins_change_issuers_and_keys(unit: Unit) -> None:
+    for attempt in (
+        lambda: issuers.put_issuer(unit, MEMBER, IDP, now=NOW),
+        lambda: issuers.delete_issuer(unit, MEMBER, "idp", now=NOW),
+        lambda: issuers.create_signing_key(unit, MEMBER, now=NOW),
+    ):
+        with pytest.raises(Forbidden):
+            attempt()
+
+
+def test_a_token_signed_with_the_current_key_verifies_against_the_jwks(unit: Unit) -> None:
+    key = issuers.current_signing_key(unit)
+    token = jwt.encode({"sub": "x"}, key.private_pem, algorithm="ES256", headers={"kid": key.kid})
+    public = {jwk.key_id: jwk for jwk in jwt.PyJWKSet.from_dict(issuers.jwks(unit, now=NOW)).keys}
+    assert jwt.decode(token, public[key.kid], algorithms=["ES256"]) == {"sub": "x"}
+    assert "PRIVATE" not in repr(key)
+    assert "PRIVATE" not in repr(issuers.jwks(unit, now=NOW))
+
+
+def test_a_retired_key_stays_until_its_tokens_are_over(unit: Unit) -> None:
+    old = issuers.current_signing_key(unit)
+    new = issuers.create_signing_key(unit, ADMIN, now=NOW + 10)
+    assert issuers.current_signing_key(unit) == new
+    assert [key.kid for key in issuers.signing_keys(unit)] == [new.kid, old.kid]
+
+    def kids(now: int) -> list[str]:
+        return [jwk["kid"] for jwk in issuers.jwks(unit, now=now)["keys"]]
+
+    assert kids(NOW + 10) == [new.kid, old.kid]
+    assert kids(NOW + 10 + compiler.LONGEST_TOKEN_SECONDS - 1) == [new.kid, old.kid]
+    assert kids(NOW + 10 + compiler.LONGEST_TOKEN_SECONDS) == [new.kid]
+
+
+def test_bootstrap_makes_what_is_missing_once(tmp_path: Any) -> None:
+    store: Store = open_store(f"sqlite:///{tmp_path / 'new.db'}")
+    with store.write() as unit:
+        with pytest.raises(NotFound):
+            issuers.current_signing_key(unit)
+        assert issuers.bootstrap(unit, issuer="http://a", audience="wb", now=NOW) is True
+    with store.write() as unit:
+        key = issuers.current_signing_key(unit)
+        plan = plans.plan(unit, "anonymous")
+        assert issuers.bootstrap(unit, issuer="http://a", audience="wb", now=NOW + DAY) is False
+        assert issuers.current_signing_key(unit) == key
+    row = store.snapshot()
+    assert row is not None
+    assert row.revision == 1
+    with store.write() as unit:
+        assert issuers.bootstrap(unit, issuer="http://b", audience="wb", now=NOW + DAY) is True
+        assert issuers.issuer(unit, "weighbridge").issuer == "http://b"
+        assert issuers.current_signing_key(unit) == key
+        assert plans.plan(unit, "anonymous") == plan
+    store.close()
