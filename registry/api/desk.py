@@ -1,0 +1,84 @@
+"""What a handler is given, and what it gives back.
+
+Desk      the store, the settings and the clock of one running registry
+Call      one request: the desk, who asks, what was sent
+Answer    status, body, headers
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from registry import operators
+from registry.api.feed import Feed
+from registry.audit import Actor, Saved
+from registry.settings import Settings
+from registry.store import Store
+
+DESK = "weighbridge.desk"
+REQUEST_ID = "weighbridge.request-id"
+"""Keys of the ASGI scope."""
+
+
+class Desk:
+    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self.store = store
+        self.settings = settings
+        self.clock = clock
+        self.feed = Feed(store)
+
+    def now(self) -> int:
+        """Unix seconds."""
+        return int(self.clock())
+
+    def actor_of(self, token: str) -> Actor:
+        """Raises `Unauthenticated`."""
+        key = self.settings.admin_key
+        with self.store.read() as unit:
+            return operators.authenticate(
+                unit, token, admin_key=key.get_secret_value() if key else None, now=self.now()
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`body` is parsed JSON, or bytes for other media types, or ``None``."""
+
+    desk: Desk
+    actor: Actor
+    body: Any
+    headers: Mapping[str, str]
+    now: int
+
+    @property
+    def store(self) -> Store:
+        return self.desk.store
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    body: Any = None
+    """JSON, or bytes that are JSON already; ``None`` sends no body."""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def response(self) -> Response:
+        if self.body is None:
+            return Response(status_code=self.status, headers=self.headers)
+        content = self.body if isinstance(self.body, bytes) else orjson.dumps(self.body)
+        return Response(content, status_code=self.status, headers=self.headers, media_type="application/json")
+
+
+def saved(result: Saved[Any], show: Callable[[Any], dict[str, Any]]) -> Answer:
+    """The answer to a ``PUT``: 201 when it was created, and what the request did in a header."""
+    change = "created" if result.created else "changed" if result.changed else "unchanged"
+    return Answer(show(result.record), 201 if result.created else 200, {"Weighbridge-Change": change})
+
+
+GONE = Answer(status=204)

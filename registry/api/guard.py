@@ -1,0 +1,188 @@
+"""The gate in front of connexion: what it would answer wrongly never reaches it.
+
+Owns request ids, the routing table of the specification (404, and 405 with the true ``Allow``), the cap on bodies, JSON
+that is no JSON (bytes that are not UTF-8, NaN, nesting without end), and the last resort: whatever escapes becomes one
+opaque 500. Knows nothing of operations. The subtle thing: connexion takes a body without ``Content-Length`` for absent,
+so a chunked one is given the length it had.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from registry.api.desk import DESK, REQUEST_ID, Desk
+from registry.api.problems import MEDIA_TYPE, Problem, of
+
+MAX_BODY = 16 * 1024 * 1024
+MAX_DEPTH = 128
+MAX_SEGMENT = 200
+_METHODS = ("get", "put", "post", "delete", "patch", "options", "head", "trace")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+_log = structlog.get_logger("registry.access")
+
+
+class Guard:
+    """The outermost application. `governed` serves the paths of the specification, `open_` everything else."""
+
+    def __init__(self, specification: Mapping[str, Any], governed: ASGIApp, open_: ASGIApp, desk: Desk) -> None:
+        base = str(specification["servers"][0]["url"])
+        self._routes = [
+            (_pattern(base + path), tuple(method.upper() for method in _METHODS if method in item))
+            for path, item in specification["paths"].items()
+        ]
+        self._governed = governed
+        self._open = open_
+        self._desk = desk
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._open(scope, receive, send)
+            return
+        given = _header(scope, b"x-request-id")
+        request_id = given.decode() if given and _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        scope = {**scope, DESK: self._desk, REQUEST_ID: request_id}
+        reply = _Reply(scope, send, request_id)
+        started = time.perf_counter()
+        try:
+            app = self._route(scope)
+            receive = await _read(scope, receive, by_default=b"json" if app is self._governed else b"")
+            if scope["method"] == "HEAD":
+                scope["method"] = "GET"
+            await app(scope, receive, reply)
+        except Exception as error:
+            await reply.fail(error)
+        milliseconds = round((time.perf_counter() - started) * 1000, 1)
+        _log.info(
+            "request",
+            request_id=request_id,
+            method=scope["method"],
+            path=scope["path"],
+            status=reply.status,
+            ms=milliseconds,
+        )
+
+    def _route(self, scope: Scope) -> ASGIApp:
+        path: str = scope["path"]
+        if any(len(segment) > MAX_SEGMENT for segment in path.split("/")):
+            raise Problem(404, "not-found", "No such thing", "nothing has an address as long as this")
+        for pattern, methods in self._routes:
+            if pattern.fullmatch(path):
+                allowed = (*methods, "HEAD") if "GET" in methods else methods
+                if scope["method"] not in allowed:
+                    raise Problem(
+                        405,
+                        "method-not-allowed",
+                        "Method not allowed",
+                        f"{path} answers {', '.join(allowed)}",
+                        headers={"Allow": ", ".join(allowed)},
+                    )
+                return self._governed
+        return self._open
+
+
+class _Reply:
+    """Sends what the application sends, with the request's id; knows whether anything was sent."""
+
+    def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
+        self._scope = scope
+        self._send = send
+        self._request_id = request_id
+        self._without_body = scope["method"] == "HEAD"
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = [*message.get("headers", ()), (b"x-request-id", self._request_id.encode())]
+            message = {**message, "headers": headers}
+        elif self._without_body:
+            message = {**message, "body": b""}
+        await self._send(message)
+
+    async def fail(self, error: Exception) -> None:
+        problem = of(error, self._request_id)
+        if self.status:
+            return  # half an answer is out; all that can be done is to break off
+        body = problem.body(instance=self._scope["path"], request_id=self._request_id)
+        headers = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
+        headers += [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+        await self({"type": "http.response.start", "status": problem.status, "headers": headers})
+        await self({"type": "http.response.body", "body": body})
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(
+        "".join("[^/]+" if part.startswith("{") else re.escape(part) for part in re.split(r"(\{[^}]+\})", path))
+    )
+
+
+def _header(scope: Scope, name: bytes) -> bytes | None:
+    return next((value for key, value in scope["headers"] if key == name), None)
+
+
+async def _read(scope: Scope, receive: Receive, *, by_default: bytes) -> Receive:
+    """The whole body, judged; a `receive` that gives it again. `by_default` is the media type when none is given."""
+    too_large = Problem(413, "payload-too-large", "Too large", f"a body has at most {MAX_BODY} bytes")
+    length = _header(scope, b"content-length")
+    if length is not None and length.isdigit() and int(length[:20]) > MAX_BODY:
+        raise too_large
+    parts: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            break
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > MAX_BODY:
+            raise too_large
+        more = message.get("more_body", False)
+    body = b"".join(parts)
+    if body and b"json" in (_header(scope, b"content-type") or by_default).lower():
+        _require_json(body)
+    headers = [(key, value) for key, value in scope["headers"] if key not in (b"content-length", b"transfer-encoding")]
+    scope["headers"] = [*headers, (b"content-length", str(len(body)).encode())] if body else headers
+    sent = False
+
+    async def again() -> Message:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+def _require_json(body: bytes) -> None:
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise _malformed(f"not UTF-8: byte {error.start} starts no character") from None
+    depth = 0
+    for match in _BRACKET.finditer(body):
+        if match[0] in b"[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise _malformed(f"nested more than {MAX_DEPTH} levels deep")
+        elif match[0] in b"]}":
+            depth -= 1
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise _malformed(str(error)) from None
+
+
+def _malformed(detail: str) -> Problem:
+    fault = {"pointer": "/body", "code": "MALFORMED", "detail": detail}
+    return Problem(400, "bad-request", "Not JSON", f"the body is not JSON: {detail}", errors=[fault])

@@ -1,0 +1,63 @@
+"""Judging without publishing: lint one document, compare two."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from policies import lint, rulesets
+from policies.model.document import Document
+from policies.rulesets import Ruleset
+from registry import catalogue, documents, evidence
+from registry.api.desk import Answer, Call
+from registry.api.wire import comparison, report
+from registry.documents import ParsedDocument
+from registry.errors import Invalid
+
+__all__ = ["diff_documents", "diff_versions", "lint_document"]
+
+
+def lint_document(call: Call) -> Answer:
+    ruleset = _ruleset(call.body.get("ruleset", "baseline"), "/ruleset")
+    parsed = parse(call.body["document"], call.body.get("files"), name=call.body.get("name"))
+    return Answer(report(lint.check(parsed.document, ruleset)))
+
+
+def diff_documents(call: Call) -> Answer:
+    ruleset = _ruleset(call.body.get("ruleset", "baseline"), "/ruleset")
+    old = parse(call.body["old"], call.body.get("old_files"))
+    new = parse(call.body["new"], call.body.get("new_files"))
+    made = evidence.compare(old.document, new.document, ruleset)
+    return Answer(comparison(old.document.number, made))
+
+
+def diff_versions(call: Call, *, contract: str, from_: str, to: str, ruleset: str | None = None) -> Answer:
+    with call.store.read() as unit:
+        chosen = _ruleset(ruleset or catalogue.contract(unit, contract).ruleset, "/query/ruleset")
+        old, new = (
+            Document(catalogue.document(unit, catalogue.version(unit, contract, number).digest).tree)
+            for number in (from_, to)
+        )
+    return Answer(comparison(from_, evidence.compare(old, new, chosen)))
+
+
+def parse(
+    document: str | dict[str, Any], files: dict[str, str] | None = None, *, name: str | None = None
+) -> ParsedDocument:
+    """A document as it stands in a JSON body, through the safe door. Raises `InvalidDocument`, `Invalid`."""
+    try:
+        data = document.encode() if isinstance(document, str) else orjson.dumps(document)
+        others = {file: text.encode() for file, text in (files or {}).items()}
+    except UnicodeEncodeError:
+        raise Invalid("/document", "the text holds half of a surrogate pair") from None
+    except orjson.JSONEncodeError as error:
+        raise Invalid("/document", f"the document cannot be written as JSON: {error}") from None
+    return documents.parse(data, files=others, name=name or "document")
+
+
+def _ruleset(name: str, pointer: str) -> Ruleset:
+    try:
+        return rulesets.load(name)
+    except rulesets.UnknownRuleset as error:
+        raise Invalid(pointer, str(error)) from None

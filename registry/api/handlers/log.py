@@ -1,0 +1,44 @@
+"""What happened, and what gateways are given: the audit log and the snapshot."""
+
+from __future__ import annotations
+
+from registry import audit
+from registry.api.desk import Answer, Call
+from registry.api.wire import paged, plain, uncursor
+from registry.errors import Invalid, NotFound
+
+__all__ = ["get_snapshot", "list_audit"]
+
+
+def list_audit(call: Call, *, subject: str | None = None, limit: int = 50, cursor: str | None = None) -> Answer:
+    before = None
+    if cursor is not None:
+        last = uncursor(cursor)
+        if not (last.isdecimal() and last.isascii() and len(last) < 19):
+            raise Invalid("/query/cursor", "this is no cursor of the audit log")
+        before = int(last)
+    with call.store.read() as unit:
+        found = audit.entries(unit, subject=subject, before=before, limit=limit)
+    return Answer(paged([plain(e) for e in found.entries], limit, None if found.next is None else str(found.next)))
+
+
+async def get_snapshot(call: Call, *, wait: int = 0) -> Answer:
+    known = _known(call.headers.get("if-none-match"))
+    row = await call.desk.feed.current()
+    if row is None:
+        raise NotFound("there is no snapshot yet")
+    if row.digest in known or "*" in known:
+        other = await call.desk.feed.other_than(row.digest, float(wait)) if wait else None
+        if other is None:
+            return Answer(status=304, headers=_headers(row.digest))
+        row = other
+    return Answer(row.data, headers=_headers(row.digest))
+
+
+def _headers(digest: str) -> dict[str, str]:
+    return {"ETag": f'"{digest}"', "Cache-Control": "no-cache"}
+
+
+def _known(header: str | None) -> set[str]:
+    """The entity tags of ``If-None-Match``, RFC 9110 section 13.1.2; weak comparison."""
+    return {tag.strip().removeprefix("W/").strip('"') for tag in (header or "").split(",") if tag.strip()}

@@ -1,0 +1,51 @@
+"""Who may sign tokens: foreign issuers, and the registry's own keys."""
+
+from __future__ import annotations
+
+from policies.model.access import Issuer
+from registry import issuers
+from registry.api.desk import GONE, Answer, Call, saved
+from registry.api.wire import decode, page, plain
+
+__all__ = [
+    "delete_issuer",
+    "get_issuer",
+    "list_issuers",
+    "list_signing_keys",
+    "put_issuer",
+    "rotate_signing_key",
+]
+
+
+def list_issuers(call: Call, *, limit: int = 50, cursor: str | None = None) -> Answer:
+    with call.store.read() as unit:
+        found = issuers.issuers(unit)
+    return Answer(page(found, lambda issuer: issuer.name, plain, limit, cursor))
+
+
+def get_issuer(call: Call, *, issuer: str) -> Answer:
+    with call.store.read() as unit:
+        return Answer(plain(issuers.issuer(unit, issuer)))
+
+
+def put_issuer(call: Call, *, issuer: str, dry_run: bool = False) -> Answer:
+    wanted = decode(Issuer, call.body, name=issuer)
+    with call.store.write() as unit:
+        return saved(issuers.put_issuer(unit, call.actor, wanted, dry_run=dry_run, now=call.now), plain)
+
+
+def delete_issuer(call: Call, *, issuer: str, dry_run: bool = False) -> Answer:
+    with call.store.write() as unit:
+        issuers.delete_issuer(unit, call.actor, issuer, dry_run=dry_run, now=call.now)
+    return GONE
+
+
+def list_signing_keys(call: Call, *, limit: int = 50, cursor: str | None = None) -> Answer:
+    with call.store.read() as unit:
+        found = issuers.signing_keys(unit)
+    return Answer(page(found, lambda key: key.kid, plain, limit, cursor))
+
+
+def rotate_signing_key(call: Call) -> Answer:
+    with call.store.write() as unit:
+        return Answer(plain(issuers.create_signing_key(unit, call.actor, now=call.now)), 201)

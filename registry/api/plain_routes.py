@@ -1,0 +1,63 @@
+"""What is served outside the management API, to everybody: health, and the embedded issuer's public face.
+
+Kubernetes asks ``/healthz`` (the process lives) and ``/readyz`` (the database answers and there is a snapshot);
+gateways and clients ask for tokens and keys (`registry.tokens`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from registry import documents, tokens
+from registry.api import problems
+from registry.api.desk import REQUEST_ID, Desk
+from registry.errors import RegistryError
+
+
+def create(desk: Desk, specification: Mapping[str, Any]) -> Starlette:
+    """The routes beside the specification."""
+
+    async def healthz(_request: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def readyz(_request: Request) -> Response:
+        row = await run_in_threadpool(desk.store.snapshot)
+        if row is None:
+            raise problems.Problem(503, "not-ready", "Not ready", "there is no snapshot yet")
+        return JSONResponse({"status": "ready", "revision": row.revision})
+
+    async def openapi(_request: Request) -> Response:
+        return JSONResponse(specification)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        await run_in_threadpool(documents.warm)
+        yield
+        await run_in_threadpool(documents.close)
+
+    return Starlette(
+        routes=[
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Route("/v1/openapi.json", openapi),
+            *tokens.routes(desk.store, desk.settings, desk.clock),
+        ],
+        exception_handlers={HTTPException: _problem, RegistryError: _problem, problems.Problem: _problem},
+        lifespan=lifespan,
+    )
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    request_id = request.scope[REQUEST_ID]
+    problem = problems.of(error, request_id)
+    body = problem.body(instance=request.scope["path"], request_id=request_id)
+    return Response(body, problem.status, headers=problem.headers, media_type=problems.MEDIA_TYPE)

@@ -1,0 +1,111 @@
+"""Running the registry in the foreground: ``weighbridge registry``."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import sys
+
+import structlog
+import uvicorn
+
+from registry import issuers
+from registry.api import app
+from registry.api.desk import Desk
+from registry.errors import RegistryError
+from registry.settings import Settings
+from registry.store import open_store
+
+DRAIN_SECONDS = 10
+
+
+def serve(settings: Settings) -> int:
+    """Open the database, listen, serve until SIGTERM or SIGINT. Returns the exit code: 0, or 1 when it could not start
+    (one line on stderr says why). Call it from the main thread."""
+    _log_as(settings.log)
+    try:
+        listener = _listen(settings.host, settings.port)
+    except OSError as error:
+        return _failed(_why_not(settings, error))
+    try:
+        store = open_store(settings.database_url)
+    except RegistryError as error:
+        listener.close()
+        return _failed(str(error))
+    desk = Desk(store, settings)
+    try:
+        with store.write() as unit:
+            issuers.bootstrap(unit, issuer=settings.issuer, audience=settings.audience, now=desk.now())
+        config = uvicorn.Config(
+            app.create(desk),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+            lifespan="on",
+        )
+        server = _Server(config, desk)
+        host, port = listener.getsockname()[:2]
+        structlog.get_logger("registry").info("listening", address=f"http://{host}:{port}")
+        server.run(sockets=[listener])
+    except RegistryError as error:
+        return _failed(str(error))
+    except KeyboardInterrupt:
+        pass  # uvicorn stopped in good order and then repeated the signal
+    finally:
+        listener.close()
+        store.close()
+    return 0
+
+
+class _Server(uvicorn.Server):
+    """Wakes the gateways that wait for a snapshot before it drains: they would hold it up."""
+
+    def __init__(self, config: uvicorn.Config, desk: Desk) -> None:
+        super().__init__(config)
+        self._desk = desk
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._desk.feed.close()
+        await super().shutdown(sockets)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1024)
+        listener.set_inheritable(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _why_not(settings: Settings, error: OSError) -> str:
+    where = f"{settings.host}:{settings.port}"
+    if error.errno == errno.EADDRINUSE:
+        return f"{where} is taken; stop what listens there, or set WEIGHBRIDGE_REGISTRY_PORT to another port"
+    return f"cannot listen on {where}: {error.strerror or error}"
+
+
+def _failed(reason: str) -> int:
+    sys.stderr.write(f"weighbridge registry: {reason}\n")
+    return 1
+
+
+def _log_as(kind: str) -> None:
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    rendering = structlog.processors.JSONRenderer() if kind == "json" else structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            rendering,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
