@@ -146,8 +146,8 @@ _LEGENDS = {
         "and `response` are members of what is sent to and answered by them; `null` removes."
     ),
     "compat": (
-        "An example stands in the place named in parentheses: it is the schema of a JSON `request` or `response` body or "
-        "of a query `parameter`, an `operation`, or a whole `document`."
+        "An example stands in the place named in parentheses: it is the schema of a JSON `request` or `response` body "
+        "or of a query `parameter`, an `operation`, or a whole `document`."
     ),
 }
 

@@ -71,7 +71,8 @@ def _shape(payloads: Any, context: Context) -> set[str] | None:
 def _members(raw: Mapping[str, Any], context: Context, depth: int = 0) -> dict[str, Any]:
     """The properties of an object, those of its ``allOf`` parts included."""
     members = dict(raw["properties"]) if isinstance(raw.get("properties"), Mapping) else {}
-    for part in raw.get("allOf") or () if depth < 8 else ():
+    parts = raw.get("allOf")
+    for part in parts if isinstance(parts, list) and depth < 8 else ():
         members |= _members(_resolved(part, context), context, depth + 1)
     return members
 

@@ -77,7 +77,8 @@ class Property:
 def types_of(raw: Mapping[str, Any]) -> frozenset[str]:
     """The types a schema names, OpenAPI 3.0's ``nullable`` read as ``null``. Empty where none is named."""
     declared = raw.get("type")
-    types = {declared} if isinstance(declared, str) else set(declared) if isinstance(declared, list) else set()
+    listed = declared if isinstance(declared, list) else [declared]
+    types = {name for name in listed if isinstance(name, str)}
     if raw.get("nullable") is True and types:
         types.add("null")
     return frozenset(types)

@@ -3,6 +3,8 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from policies.findings import Finding, Report, Severity
 from policies.lifecycle import TABLE, Action, admit
@@ -152,3 +154,57 @@ def test_notice_is_measured_from_the_first_announcement() -> None:
     (finding,) = found(Action.DEPRECATE, stage=Stage.DEPRECATED, deprecated_at=NOW - 10 * DAY, sunset_at=NOW + 5 * DAY)
     assert finding.message == "15 days of notice are fewer than the 180 promised to partner callers"
     assert finding.fix == "choose a sunset not before 2027-07-04"
+
+
+NUMBERS = st.sampled_from(["0.1.0", "1.0.0-rc.1", "1.0.0", "1.0.1", "1.1.0", "2.0.0-beta", "2.0.0", "10.2.3"])
+INSTANTS = st.none() | st.integers(NOW - 400 * DAY, NOW + 400 * DAY)
+CHANGES = st.builds(
+    since,
+    NUMBERS,
+    st.sampled_from(["compatible", "breaking", "unproven"]),
+    st.sampled_from(["none", "patch", "minor", "major"]),
+    st.sampled_from([REMOVED, UNDECIDED]),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    action=st.sampled_from(list(Action)),
+    known=st.fixed_dictionaries(
+        {
+            "number": NUMBERS,
+            "stage": st.none() | st.sampled_from(list(Stage)),
+            "live_numbers": st.lists(NUMBERS, unique=True).map(tuple),
+            "comparisons": st.lists(CHANGES, max_size=3).map(tuple),
+            "previous": st.none() | CHANGES,
+            "deprecated_at": INSTANTS,
+            "promised_sunset_at": INSTANTS,
+            "sunset_at": INSTANTS,
+            "last_called_at": INSTANTS,
+            "successor": st.none() | st.sampled_from(["", "2", "2.0.0", "x"]),
+            "reason": st.none() | st.text(max_size=3),
+            "forced": st.booleans(),
+        }
+    ),
+)
+def test_whatever_is_known_every_refusal_says_what_to_do(action: Action, known: dict[str, object]) -> None:
+    findings = found(action, **known)
+    assert all(finding.message and finding.fix for finding in findings)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    action=st.sampled_from([Action.SUBMIT, Action.PUBLISH]),
+    number=st.sampled_from(["1.0.1", "1.1.0", "1.7.0"]),
+    verdict=st.sampled_from(["breaking", "unproven"]),
+    bump=st.sampled_from(["none", "patch", "minor", "major"]),
+    forced=st.booleans(),
+)
+def test_within_a_major_nothing_unproven_or_breaking_ever_goes_live_unwaived(
+    action: Action, number: str, verdict: str, bump: str, forced: bool
+) -> None:
+    cause = REMOVED if verdict == "breaking" else UNDECIDED
+    comparisons = (since("1.0.0", verdict, bump, cause),)
+    refusals = judged(action, number=number, comparisons=comparisons, forced=forced, reason="because")
+    gate = "breaking-needs-new-major" if verdict == "breaking" else "semver-admits-change"
+    assert refusals[f"lifecycle.{gate}"] is Severity.ERROR

@@ -240,8 +240,15 @@ def test_the_order_of_keys_is_irrelevant(fragments: list[str], seed: int) -> Non
         assert lint.check(Document(again), BASELINE) == lint.check(Document(tree), BASELINE)
 
 
+WORDS = (
+    "type properties items enum required allOf anyOf pattern patternProperties format default example examples priceAt "
+    "readOnly description nullable $defs const maxLength"
+).split()
 JUNK = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["string", "object", "^a", "#/components", ""]),
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 3)
+    | st.sampled_from(["string", "object", "^a", "(", "#/components", "#/components/schemas/Item", "date-time", ""]),
     lambda inner: (
         st.lists(inner, max_size=2)
         | st.dictionaries(
@@ -258,6 +265,9 @@ def test_no_schema_whatever_is_fatal(schema: Any) -> None:
     tree = complete("")
     tree["components"]["schemas"]["Item"]["properties"]["odd"] = schema
     tree["components"]["schemas"]["NewItem"]["properties"]["odd"] = schema
+    tree["components"]["schemas"]["Page"] = {"allOf": [schema], "properties": {"items": schema}}
+    tree["paths"]["/items"]["get"]["responses"]["203"] = {"content": {"application/json": {"schema": schema}}}
+    tree["paths"]["/items"]["get"]["parameters"].append({"name": "odd", "in": "query", "schema": schema})
     report = lint.check(Document(tree), BASELINE)
     assert report.coverage["operations"] == 3
 
