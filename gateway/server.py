@@ -18,7 +18,7 @@ import socket
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,8 @@ class Place:
     listener: socket.socket
     admin: socket.socket | None
     directory: Path
+    parent: int | None = None
+    """Readable once the parent process has died."""
 
 
 def serve(settings: Settings) -> int:
@@ -123,20 +125,26 @@ def _supervise(settings: Settings, places: list[Place]) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    alive = os.pipe()
     for place in places:
-        running[_fork(settings, place, places)] = place
+        running[_fork(settings, place, places, alive)] = place
+    code = 0
     while running:
         pid, status = os.wait()
         place = running.pop(pid)
-        if not stopping:
+        if os.waitstatus_to_exitcode(status) == CANNOT_START:  # it would fail again, and has said why
+            code = CANNOT_START
+            stop(signal.SIGTERM, None)
+        elif not stopping:
             print(f"weighbridge gateway: worker {place.index} ended ({status}), restarting", file=sys.stderr)  # noqa: T201
             time.sleep(RESTART_SECONDS)
             if not stopping:
-                running[_fork(settings, place, places)] = place
-    return 0
+                running[_fork(settings, place, places, alive)] = place
+    return code
 
 
-def _fork(settings: Settings, place: Place, places: list[Place]) -> int:
+def _fork(settings: Settings, place: Place, places: list[Place], alive: tuple[int, int]) -> int:
+    """Only the parent keeps the writing end of `alive`: when it dies, its workers read the end of the pipe."""
     pid = os.fork()
     if pid:
         return pid
@@ -149,7 +157,8 @@ def _fork(settings: Settings, place: Place, places: list[Place]) -> int:
                 other.listener.close()
                 if other.admin is not None:
                     other.admin.close()
-        code = _run(settings, place)
+        os.close(alive[1])
+        code = _run(settings, replace(place, parent=alive[0]))
     except CannotStart as error:
         print(f"weighbridge gateway: {error}", file=sys.stderr)  # noqa: T201
         code = CANNOT_START
@@ -182,7 +191,7 @@ async def _work(settings: Settings, place: Place) -> int:
 
     snapshots = Snapshots(settings, pipeline, swap)
     await snapshots.start()
-    following = asyncio.create_task(snapshots.run())
+    following = asyncio.create_task(_follow(snapshots))
     siblings = Siblings(place.directory, place.index, settings.workers, lambda: _describe(place, worker, snapshots))
     if settings.workers > 1:
         await siblings.start()
@@ -190,7 +199,7 @@ async def _work(settings: Settings, place: Place) -> int:
     if place.admin is not None:
         await admin.start(place.admin)
     listener = Listener(worker)
-    stop, cut = _signals()
+    stop, cut = _signals(place.parent)
     await listener.start(place.listener)
     if place.index == 0:
         _say_hello(settings, place)
@@ -211,15 +220,32 @@ async def _work(settings: Settings, place: Place) -> int:
     return 0
 
 
-def _signals() -> tuple[asyncio.Event, asyncio.Event]:
-    """Set by the first and by the second signal to end."""
+async def _follow(snapshots: Snapshots[Table]) -> None:
+    """Follow the registry for as long as the worker lives, whatever happens."""
+    while True:
+        try:
+            await snapshots.run()
+        except Exception:
+            _log.exception("following the registry failed, starting over")
+        await asyncio.sleep(RESTART_SECONDS)
+
+
+def _signals(parent: int | None) -> tuple[asyncio.Event, asyncio.Event]:
+    """Set by the first and by the second signal to end; the death of the parent process counts as a signal."""
     first, second = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
 
     def told() -> None:
         (second if first.is_set() else first).set()
 
+    def orphaned(descriptor: int) -> None:
+        loop.remove_reader(descriptor)
+        first.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told)
+        loop.add_signal_handler(number, told)
+    if parent is not None:
+        loop.add_reader(parent, orphaned, parent)
     return first, second
 
 

@@ -1,0 +1,196 @@
+"""Numbers and records: counted on the way, named only when somebody asks."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.exposition import METRICS, expose, merged
+from gateway.sink import MAX_WAITING, Sink
+from gateway.telemetry import BOUNDS, UNROUTED, Telemetry, encode_record
+from gateway.usage import MAX_SERIES, OTHER, Usage
+from policies.model.access import Application
+from policies.traffic import Caller, Exchange, Fault, Problem
+from tests.backends import Backend
+from tests.wire import OneUpstream, Route, gate, on_loop
+
+LABELS = ("yard", "1", "listLoads")
+APPLICATION = Application(id="oakhurst", name="Oakhurst", consumer="oakhurst", audience="partner")
+CALLER = Caller(APPLICATION, "key-1", frozenset({"loads:read"}), 2e9)
+
+
+def exchange(**members: object) -> Exchange:
+    made = Exchange("GET", "/yard/v1/loads/secret-id", "token=secret", [(b"authorization", b"secret")], "10.0.0.9", 1e9)
+    made.request_id = "a" * 32
+    for name, value in members.items():
+        setattr(made, name, value)
+    return made
+
+
+def samples(telemetry: Telemetry) -> dict[tuple[str, ...], object]:
+    return {(metric, *labels): value for metric, labels, value in telemetry.reading()}
+
+
+def test_an_exchange_is_counted_where_it_belongs() -> None:
+    telemetry = Telemetry(None)
+    telemetry.record(exchange(), LABELS, 200, 0.004, 0.003, 10, 1000, False)
+    telemetry.record(exchange(), LABELS, 200, 100.0, 0.0, 0, 0, True)
+    refused = exchange(problem=Problem(status=404, slug="not-found", title="t"))
+    telemetry.record(refused, UNROUTED, 404, 0.0001, 0.0, 0, 5, False)
+    seen = samples(telemetry)
+    assert seen["requests", *LABELS, "200"] == 2
+    assert seen["requests", "", "", "", "404"] == 1
+    assert seen["problems", "not-found"] == 1
+    assert seen["replies_aborted",] == 1
+    assert seen["request_bytes", *LABELS] == 10
+    assert seen["response_bytes", *LABELS] == 1000
+    assert seen["upstream_seconds", *LABELS] == 0.003
+    buckets = seen["request_seconds", *LABELS]
+    assert isinstance(buckets, list)
+    *counts, total = buckets
+    assert [index for index, count in enumerate(counts) if count] == [BOUNDS.index(0.005), len(BOUNDS)]
+    assert total == pytest.approx(100.004)
+
+
+def test_a_bound_belongs_to_its_bucket() -> None:
+    telemetry = Telemetry(None)
+    telemetry.record(exchange(), LABELS, 200, 0.005, 0.0, 0, 0, False)
+    assert telemetry.series(LABELS).buckets[BOUNDS.index(0.005)] == 1
+
+
+def test_reported_breaches_are_counted_by_site_and_direction() -> None:
+    telemetry = Telemetry(None)
+    fault = Fault("/body/lines/0", "REQUIRED", "missing")
+    telemetry.record(exchange(faults=(fault, fault), site="DAL-2"), LABELS, 200, 0.0, 0.0, 0, 0, False)
+    telemetry.record(exchange(request_faults=(fault,)), LABELS, 200, 0.0, 0.0, 0, 0, False)
+    seen = samples(telemetry)
+    assert seen["faults", *LABELS, "DAL-2", "response"] == 2
+    assert seen["faults", *LABELS, "", "request"] == 1
+
+
+def test_usage_is_counted_by_application_and_class_of_status() -> None:
+    usage = Usage()
+    for application, status in [("a", 200), ("a", 204), ("a", 404), ("", 401)]:
+        usage.record(application, LABELS, status)
+    assert usage.reading() == [
+        ("usage", ["a", *LABELS, "2xx"], 2),
+        ("usage", ["a", *LABELS, "4xx"], 1),
+        ("usage", ["", *LABELS, "4xx"], 1),
+    ]
+
+
+def test_usage_does_not_grow_for_ever() -> None:
+    usage = Usage()
+    for number in range(MAX_SERIES + 5):
+        usage.record(str(number), LABELS, 200)
+    reading = usage.reading()
+    assert len(reading) == MAX_SERIES + 1
+    assert reading[-1] == ("usage", [OTHER, *LABELS, "2xx"], 5)
+
+
+def test_workers_are_added_up_but_one_gateway_has_one_snapshot() -> None:
+    first = [
+        ("requests", [*LABELS, "200"], 2),
+        ("request_seconds", [*LABELS], [1, 0, 0.5]),
+        ("snapshot_revision", [], 7),
+    ]
+    second = [
+        ("requests", [*LABELS, "200"], 3),
+        ("request_seconds", [*LABELS], [0, 2, 1.0]),
+        ("snapshot_revision", [], 8),
+    ]
+    assert merged([first, second]) == {
+        "requests": {(*LABELS, "200"): [5]},
+        "request_seconds": {LABELS: [1, 2, 1.5]},
+        "snapshot_revision": {(): [8]},
+    }
+
+
+@pytest.mark.parametrize("accept", ["", "application/openmetrics-text; version=1.0.0"])
+def test_the_exposition_can_be_parsed_and_is_complete(accept: str) -> None:
+    telemetry, usage = Telemetry(None), Usage()
+    telemetry.record(exchange(), ("yard", "1", 'odd"name\\\n'), 200, 0.004, 0.003, 10, 1000, False)
+    usage.record("oakhurst", LABELS, 200)
+    media_type, text = expose([[*telemetry.reading(), *usage.reading()]], accept)
+    assert ("openmetrics" in media_type) is bool(accept)
+    families = {f.name: f for f in text_string_to_metric_families(text.decode().replace("# EOF\n", ""))}
+    histogram = {s.labels.get("le"): s.value for s in families["weighbridge_request_seconds"].samples}
+    assert histogram["0.0025"] == 0
+    assert histogram["0.005"] == histogram["+Inf"] == 1
+    used = families["weighbridge_usage"].samples[0]
+    assert (used.name, used.value) == ("weighbridge_usage_total", 1)
+    assert used.labels == {
+        "application": "oakhurst", "contract": "yard", "major": "1", "operation": "listLoads", "class": "2xx",
+    }  # fmt: skip
+    (requests,) = families["weighbridge_requests"].samples
+    assert requests.labels["operation"] == 'odd"name\\\n'
+
+
+@on_loop
+async def test_every_sample_of_a_gateway_is_a_known_metric(tmp_path: Path) -> None:
+    sink = Sink(str(tmp_path / "access.log"))
+    async with Backend() as backend, gate(OneUpstream(backend.url), sink=sink) as g:
+        await g.ask(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n")
+        for metric, labels, _ in [*g.worker.telemetry.reading(), *g.worker.usage.reading()]:
+            assert len(METRICS[metric][2]) == len(labels)
+        for pool in g.worker.upstreams.reading():
+            assert {f"upstream_{name}" for name in pool if name != "upstream"} <= METRICS.keys()
+    sink.close()
+
+
+@on_loop
+async def test_an_access_record_names_the_template_and_no_secret(tmp_path: Path) -> None:
+    path = tmp_path / "log" / "access.jsonl"
+    sink = Sink(str(path))
+    table = OneUpstream("", Route(template="/loads/{id}", metric_labels=LABELS), caller=CALLER, site="DAL-2")
+    async with Backend() as backend, gate(table, sink=sink) as g:
+        table.url = backend.url
+        reply = await g.ask(
+            b"POST /yard/v1/loads/secret-id?token=secret HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer secret\r\n"
+            b"X-API-Key: wbk_1_secret\r\nCookie: secret\r\nContent-Length: 6\r\n\r\nsecret"
+        )
+        assert (await g.ask(b"GET /.. HTTP/1.1\r\nHost: h\r\n\r\n")).status == 400
+    sink.close()
+    assert "secret" not in path.read_text()
+    routed, refused = map(json.loads, path.read_text().splitlines())
+    assert routed.pop("at").endswith("+00:00")
+    assert routed.pop("ms") >= routed.pop("upstream_ms") > 0
+    assert routed == {
+        "event": "access", "request_id": str(reply.get("X-Request-Id"), "ascii"), "method": "POST",
+        "path": "/loads/{id}", "status": 200, "received": 6, "sent": len(reply.body),
+        "contract": "yard", "major": "1", "operation": "listLoads", "site": "DAL-2",
+        "application": "oakhurst", "credential": "key-1", "peer": "127.0.0.1",
+    }  # fmt: skip
+    assert (refused["status"], refused["problem"], refused["path"]) == (400, "bad-request", "")
+
+
+def test_a_record_leaves_out_what_does_not_apply() -> None:
+    telemetry = Telemetry(None)
+    telemetry.sink = Sink("/dev/null")
+    telemetry.record(exchange(), UNROUTED, 404, 0.001, 0.0, 0, 0, False)
+    (record,) = telemetry._records
+    line = json.loads(encode_record(record))
+    assert set(line) == {"event", "at", "request_id", "method", "path", "status", "ms", "received", "sent", "peer"}
+    telemetry.sink.close()
+
+
+def test_a_sink_that_nobody_reads_drops_and_counts(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    sink = Sink(str(pipe))
+    for _ in range(MAX_WAITING + 10):
+        sink.put([b"x" * 65_536] * 2, bytes)  # more than a pipe holds
+    assert 0 < sink.dropped <= 20
+    os.close(reader)  # the writer gets EPIPE, and every later line is dropped too
+    sink.close(5)
+    assert sink.dropped == 2 * (MAX_WAITING + 10)
+
+
+def test_a_full_disk_is_counted() -> None:
+    sink = Sink("/dev/full")
+    sink.put([b"a", b"b"], bytes)
+    sink.close(5)
+    assert sink.dropped == 2
