@@ -27,6 +27,7 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 MAX_BODY = 1_048_576
+DRAINED = 8 * MAX_BODY
 MAX_DEPTH = 64
 log = logging.getLogger("weighbridge.demo")
 
@@ -65,7 +66,7 @@ class Front:
             served, app = self._application(scope["path"])
             self._admit(served, scope)
             call = self._call(served, headers)
-            body = await _body(receive, headers)
+            body = await _body(receive)
             call = replace(call, body=_json(body, headers.get("content-type", "")))
             outcome = await _run(app, scope, body, call)
             call = outcome.call
@@ -142,19 +143,20 @@ class Front:
         )
 
 
-async def _body(receive: Receive, headers: Mapping[str, str]) -> bytes:
-    if headers.get("content-length", "0").isdigit() and int(headers.get("content-length", "0")) > MAX_BODY:
-        raise Refusal(413, "PAYLOAD_TOO_LARGE", f"At most {MAX_BODY} octets.", headers={"Connection": "close"})
+async def _body(receive: Receive) -> bytes:
+    """The whole body. One that is too large is read on for a while, so that its sender lives to see the answer."""
     chunks, size = [], 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Refusal(400, "VALIDATION_FAILED", "The body ended early.")
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-        if size > MAX_BODY:
+        size += len(message.get("body", b""))
+        if size <= MAX_BODY:
+            chunks.append(message.get("body", b""))
+        more = message.get("more_body", False)
+        if size > MAX_BODY and (not more or size > DRAINED):
             raise Refusal(413, "PAYLOAD_TOO_LARGE", f"At most {MAX_BODY} octets.", headers={"Connection": "close"})
-        if not message.get("more_body", False):
+        if not more:
             return b"".join(chunks)
 
 
