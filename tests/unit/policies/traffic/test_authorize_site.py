@@ -1,4 +1,4 @@
-"""Subscription, scopes and site."""
+"""The site: found where the contract says, granted or not, and the upstream that serves it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,9 @@ from typing import Any
 
 import pytest
 
-from policies.model.access import Limit, Plan, Subscription
-from policies.model.contract import SiteParameter, Stage, Upstream
-from policies.traffic import Exchange, Problem
-from policies.traffic.authenticate_callers import Callers
-from policies.traffic.authorize_scopes import authorize_scopes
+from policies.model.contract import SiteParameter, Upstream
+from policies.traffic import Exchange
 from policies.traffic.authorize_site import authorize_site, in_query
-from policies.traffic.authorize_subscription import authorize_subscription
 from tests.unit.policies.traffic.facts import (
     application,
     caller,
@@ -24,101 +20,6 @@ from tests.unit.policies.traffic.facts import (
     slug,
     version,
 )
-
-# -- scopes -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("security", "scopes", "passes"),
-    [
-        ([{"oauth": ["a"]}], {"a", "b"}, True),
-        ([{"oauth": ["a"]}], {"b"}, False),
-        ([{"oauth": ["a", "b"]}], {"a"}, False),
-        ([{"oauth": ["a"], "bearer": ["b"]}], {"a"}, False),
-        ([{"oauth": ["a"], "bearer": ["b"]}], {"a", "b"}, True),
-        ([{"oauth": ["a"]}, {"oauth": ["b"]}], {"b"}, True),
-        ([{"key": []}], set(), True),
-        ([{"key": [], "oauth": ["a"]}], set(), False),
-        ([{"oauth": []}], set(), True),
-        ([{"basic": []}], {"a"}, False),
-        ([{"basic": []}, {"oauth": ["a"]}], {"a"}, True),
-        ([{"nowhere": []}], {"a"}, False),
-    ],
-)
-def test_any_one_alternative_suffices(security: list[dict[str, list[str]]], scopes: set[str], passes: bool) -> None:
-    bound = authorize_scopes(facts(document({"security": security})))
-    assert bound is not None
-    decision = bound.decide(exchange(caller=caller(scopes=tuple(scopes))))
-    assert (decision is None) is passes
-    if not passes:
-        assert slug(decision) == "scope-missing"
-
-
-def test_the_refusal_names_the_scopes_needed() -> None:
-    bound = authorize_scopes(facts(document({"security": [{"oauth": ["a", "b"]}, {"oauth": ["c"]}]})))
-    assert bound is not None
-    refusal = bound.decide(exchange(caller=caller()))
-    assert isinstance(refusal, Problem)
-    assert refusal.detail == "This operation needs a + b or c."
-    assert refusal.headers == (
-        ("WWW-Authenticate", 'Bearer realm="weighbridge", error="insufficient_scope", scope="c"'),
-    )
-
-
-@pytest.mark.parametrize("security", [{}, {"security": []}, {"security": [{"oauth": ["a"]}, {}]}])
-def test_nothing_is_bound_where_no_scope_can_matter(security: dict[str, Any]) -> None:
-    assert authorize_scopes(facts(document(security))) is None
-
-
-# -- subscription -----------------------------------------------------------------------------------------------------
-
-
-def test_the_subscription_brings_the_plan() -> None:
-    bound = authorize_subscription(facts(document({"security": [{"oauth": []}]})))
-    assert bound is not None
-    made = exchange(caller=caller(plan=Plan(name="plan", title="Plan")))
-    assert bound.decide(made) is None
-    assert made.plan is not None
-    assert made.plan.title == "Plan"
-    assert made.allowance is not None
-    assert made.allowance.subject == "app"
-
-
-def test_a_subscription_is_to_one_major() -> None:
-    bound = authorize_subscription(facts(document({"security": [{"oauth": []}]}), version=version("2.0.0")))
-    assert bound is not None
-    refusal = bound.decide(exchange(caller=caller()))
-    assert isinstance(refusal, Problem)
-    assert (refusal.status, refusal.slug) == (403, "not-subscribed")
-    assert refusal.detail == "This application has no subscription to orders v2."
-
-
-@pytest.mark.parametrize(
-    "of", [facts(document({"security": [{}]})), facts(document({}), version=version(stage=Stage.RETIRED))]
-)
-def test_where_none_is_needed_the_anonymous_plan_counts(of: Any) -> None:
-    bound = authorize_subscription(of)
-    assert bound is not None
-    stranger = caller(application(subscriptions=()))
-    for who, subject in ((None, "peer 192.0.2.7"), (stranger, "app")):
-        made = exchange(caller=who, callers=Callers((), [Plan(name="anonymous")]))
-        assert bound.decide(made) is None
-        assert made.allowance is not None
-        assert made.allowance.subject == subject
-        assert made.plan == Plan(name="anonymous")
-        uncounted = exchange(caller=who)
-        assert bound.decide(uncounted) is None
-        assert uncounted.allowance is None
-
-
-def test_two_majors_on_one_plan_share_its_counters() -> None:
-    both = (Subscription(contract="orders", major=1, plan="p"), Subscription(contract="prices", major=2, plan="p"))
-    who = caller(application(subscriptions=both), plan=Plan(name="p", limits=(Limit(name="l", requests=1, window=1),)))
-    one, two = who.allowances["orders", 1], who.allowances["prices", 2]
-    assert one.charges("x")[0].key == two.charges("y")[0].key == "{app}:p:l:1"
-
-
-# -- site -------------------------------------------------------------------------------------------------------------
 
 SITES = {
     "default": Upstream(url="http://hub:1/orders/v{major}"),

@@ -1,0 +1,182 @@
+"""Request bodies: media types before they are read, JSON once they are whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from policies.traffic import Problem
+from policies.traffic.validate_request_body import ValidateRequestBody, validate_request_body
+from tests.unit.policies.traffic.facts import codes, contract, document, exchange, facts, noted, slug, version
+
+ORDER = {
+    "type": "object",
+    "required": ["lines"],
+    "properties": {
+        "lines": {
+            "type": "array",
+            "maxItems": 100,
+            "items": {"type": "object", "required": ["quantity"], "properties": {"quantity": {"type": "integer"}}},
+        },
+        "note": {"type": "string", "readOnly": True},
+    },
+    "additionalProperties": False,
+}
+JSON = {"application/json": {"schema": ORDER}}
+
+
+def bound(
+    content: dict[str, Any] | None = None, *, required: bool = True, mode: str = "block", number: str = "1.0.0"
+) -> ValidateRequestBody:
+    operation = {"requestBody": {"required": required, "content": JSON if content is None else content}}
+    of = facts(document(operation, method="post"), contract=contract(request_validation=mode), version=version(number))
+    policy = validate_request_body(of)
+    assert isinstance(policy, ValidateRequestBody)
+    return policy
+
+
+def sent(
+    policy: ValidateRequestBody, body: bytes, content_type: bytes | None = b"application/json", **more: bytes
+) -> Any:
+    headers = [(b"content-length", str(len(body)).encode())]
+    if content_type is not None:
+        headers.append((b"content-type", content_type))
+    headers.extend((name.encode(), value) for name, value in more.items())
+    made = exchange("POST", headers=headers, body=body)
+    return policy.decide(made) or policy.check(made)
+
+
+GOOD = orjson.dumps({"lines": [{"quantity": 3}]})
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [b"application/json", b"Application/JSON", b"application/json; charset=utf-8", b'application/json;charset="UTF-8"'],
+)
+def test_a_good_body_passes(content_type: bytes) -> None:
+    assert sent(bound(), GOOD, content_type) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"{}", [("/body", "REQUIRED")]),
+        (b'{"lines": [{"quantity": "3"}, {}]}', [("/body/lines/0/quantity", "TYPE"), ("/body/lines/1", "REQUIRED")]),
+        (b'{"lines": [], "secret": 1}', [("/body", "ADDITIONAL_PROPERTIES")]),
+        (b"[]", [("/body", "TYPE")]),
+        (b'{"lines": [}', [("/body", "JSON")]),
+        (b"\xef\xbb\xbf{}", [("/body", "JSON")]),
+        (b'{"lines": NaN}', [("/body", "JSON")]),
+        (b'"\xff"', [("/body", "JSON")]),
+        (b"[" * 100_000, [("/body", "JSON")]),
+        (b"", [("/body", "REQUIRED")]),
+    ],
+)
+def test_a_body_that_breaks_the_contract_is_told_where(body: bytes, expected: list[tuple[str, str]]) -> None:
+    refusal = sent(bound(), body)
+    assert (refusal.status, refusal.slug) == (400, "validation-failed")
+    assert codes(refusal) == expected
+
+
+def test_values_are_never_repeated() -> None:
+    refusal = sent(bound(), b'{"lines": [{"quantity": "hunter2"}]}')
+    assert "hunter2" not in repr(refusal)
+
+
+def test_faults_are_bounded() -> None:
+    refusal = sent(bound(), orjson.dumps({"lines": [{}] * 90}))
+    assert len(refusal.errors) == 20
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, b"text/plain", b"application/xml", b"", b"json", b"application/json; charset=utf-16"]
+)
+def test_a_media_type_that_is_not_declared(content_type: bytes | None) -> None:
+    refusal = sent(bound(), GOOD, content_type)
+    assert isinstance(refusal, Problem)
+    assert (refusal.status, refusal.slug) == (415, "unsupported-media-type")
+    assert refusal.headers == (("Accept", "application/json"),)
+
+
+def test_a_media_type_said_twice_is_ambiguous() -> None:
+    made = exchange("POST", headers=[(b"content-length", b"2"), *[(b"content-type", b"application/json")] * 2])
+    assert slug(bound().decide(made)) == "bad-request"
+
+
+def test_a_coded_body_cannot_be_judged() -> None:
+    made = exchange(
+        "POST",
+        headers=[(b"content-length", b"2"), (b"content-type", b"application/json"), (b"content-encoding", b"gzip")],
+    )
+    refusal = bound().decide(made)
+    assert isinstance(refusal, Problem)
+    assert (refusal.status, refusal.headers) == (415, (("Accept-Encoding", "identity"),))
+
+
+def test_the_most_specific_media_type_judges() -> None:
+    policy = bound(
+        {
+            "application/vnd.order+json": {"schema": {"type": "object"}},
+            "application/*": {"schema": {"type": "array"}},
+            "*/*": {},
+        }
+    )
+    assert sent(policy, b"{}", b"application/vnd.order+json") is None
+    assert codes(sent(policy, b"[]", b"application/vnd.order+json")) == [("/body", "TYPE")]
+    assert sent(policy, b"[]", b"application/json") is None
+    assert codes(sent(policy, b"{}", b"application/json")) == [("/body", "TYPE")]
+    assert sent(policy, b"<a/>", b"application/xml") is None
+    assert sent(policy, b"anything", b"text/plain") is None
+
+
+def test_other_media_types_pass_unjudged() -> None:
+    policy = bound({"text/csv": {"schema": {"type": "integer"}}})
+    assert sent(policy, b"a,b", b"text/csv") is None
+    assert policy.needs_body
+    assert not bound({"text/csv": {}}, required=False).needs_body
+    assert bound(required=False).needs_body
+
+
+def test_an_optional_body_may_be_left_out() -> None:
+    assert sent(bound(required=False), b"", None) is None
+
+
+def test_a_chunked_body_has_a_type_too() -> None:
+    made = exchange("POST", headers=[(b"transfer-encoding", b"chunked"), (b"content-type", b"text/plain")])
+    assert slug(bound().decide(made)) == "unsupported-media-type"
+
+
+def test_a_body_nobody_declared() -> None:
+    def judged(number: str) -> Any:
+        policy = validate_request_body(facts(document({}, method="post"), version=version(number)))
+        assert isinstance(policy, ValidateRequestBody)
+        assert not policy.needs_body
+        assert policy.decide(exchange("POST", headers=[(b"content-length", b"0")])) is None
+        return policy.decide(exchange("POST", headers=[(b"content-length", b"2"), (b"content-type", b"a/b")]))
+
+    assert judged("1.9.0") is None
+    assert codes(judged("2.0.0")) == [("/body", "UNDECLARED")]
+
+
+def test_report_notes_and_lets_pass() -> None:
+    policy = bound(mode="report")
+    for body, content_type, expected in [
+        (b"{}", b"application/json", ("/body", "REQUIRED")),
+        (b"{", b"application/json", ("/body", "JSON")),
+        (b"", None, ("/body", "REQUIRED")),
+        (b"x", b"text/plain", ("/header/Content-Type", "CONTENT_TYPE")),
+    ]:
+        headers = [(b"content-length", str(len(body)).encode())]
+        made = exchange(
+            "POST", headers=headers + ([(b"content-type", content_type)] if content_type else []), body=body
+        )
+        assert policy.decide(made) is None
+        assert policy.check(made) is None
+        assert noted(made.request_faults) == [expected]
+
+
+def test_off_binds_nothing() -> None:
+    off = facts(document({}, method="post"), contract=contract(request_validation="off"))
+    assert validate_request_body(off) is None
