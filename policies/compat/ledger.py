@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from policies.compat.claims import Claim, Kind, Said, rule_of, rules
+from policies.compat.witness import Step
 from policies.findings import Severity
 from policies.model.schema import Direction
 
@@ -27,10 +28,15 @@ class Where:
     wire: bool = False
     """The value travels as text (a parameter, a header), so a number is also a string."""
     media_type: str = ""
-    depth: int = 0
+    trail: tuple[Step, ...] = ()
+    """The pairs from the payload down to here."""
+    part: tuple[str, Any] | None = None
+    """How the next pair hangs from the last one of the trail."""
 
-    def at(self, old: str | None, new: str | None, name: str | None = None) -> Where:
-        return replace(self, old=old, new=new, name=self.name if name is None else name, depth=self.depth + 1)
+    def at(
+        self, old: str | None, new: str | None, name: str | None = None, part: tuple[str, Any] | None = None
+    ) -> Where:
+        return replace(self, old=old, new=new, name=self.name if name is None else name, part=part)
 
     def hurts(self, effect: str | None) -> bool:
         """Requests may only widen, responses may only narrow."""
@@ -63,16 +69,22 @@ class Ledger:
         self._touched.append(claim)
         return claim
 
+    def witnessed(self, claims: list[Claim], witness: Any) -> None:
+        """Attach a value that shows every one of the claims."""
+        for claim in claims:
+            claim.witness, claim.proof = witness, "witnessed"
+
     def apply(self, kind: Kind, pair: Any, where: Where) -> list[Claim]:
         """Ask every rule of a kind about a pair and write down what they say."""
         return [self.write(rule.entry.id, said, where) for rule in rules(kind) for said in rule.function(pair)]
 
-    def write_effects(self, kind: Kind, pair: Any, where: Where) -> None:
+    def write_effects(self, kind: Kind, pair: Any, where: Where) -> list[Claim]:
         """The same for rules that say *narrowed* or *widened*: the direction decides."""
-        for rule in rules(kind):
-            for said in rule.function(pair):
-                hurts = where.hurts(said.effect) if said.effect else None
-                self.write(rule.entry.id, said, where, hurts=hurts)
+        return [
+            self.write(rule.entry.id, said, where, hurts=where.hurts(said.effect) if said.effect else None)
+            for rule in rules(kind)
+            for said in rule.function(pair)
+        ]
 
     @contextmanager
     def once(self, key: Hashable, operation: str | None) -> Iterator[bool]:
@@ -90,8 +102,17 @@ class Ledger:
         yield True
         self._known[key] = tuple({id(claim): claim for claim in self._touched[mark:]}.values())
 
-    def hurting_since(self, mark: int) -> bool:
-        return any(claim.hurts for claim in self._touched[mark:])
+    def breaking_since(self, mark: int) -> bool:
+        """Whether something was found that by its rule's own nature breaks; a warning explains nothing away."""
+        return any(claim.hurts and claim.rule.entry.severity is Severity.ERROR for claim in self._touched[mark:])
+
+    def acquit_since(self, mark: int) -> None:
+        """The whole was proved harmless, so what rules said of its parts was idle, unless a witness says otherwise.
+        Rules that speak where containment is silent (a closed object, a default) keep their word."""
+        for claim in self._touched[mark:]:
+            contradicted = claim.rule.kind in ("value", "union", "member") and claim.proof in ("rule", "proved")
+            if contradicted and claim.rule.entry.severity is Severity.ERROR:
+                claim.hurts, claim.proof = False, "proved"
 
     @property
     def mark(self) -> int:

@@ -56,8 +56,8 @@ def is_closed(shape: Shape) -> bool:
 
 def is_free(shape: Shape) -> bool:
     """Undeclared members are part of the deal: a map, or an object of which nothing is declared."""
-    if shape.additional is not None:
-        return bool(shape.additional.nodes) and not is_closed(shape)
+    if shape.additional is not None and shape.additional.nodes:
+        return not is_closed(shape)
     return not shape.properties and not shape.patterned
 
 

@@ -274,4 +274,4 @@ def _directed(where: Where, direction: Direction) -> Where:
 
 
 def _named(where: Where, name: str, *, wire: bool = False, media_type: str = "") -> Where:
-    return Where(where.old, where.new, name, where.operation, where.direction, wire, media_type, where.depth)
+    return Where(where.old, where.new, name, where.operation, where.direction, wire, media_type)

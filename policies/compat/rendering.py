@@ -33,7 +33,7 @@ class Rendering:
     faithful: bool = True
     """Whether everything was written out; if not, a *yes* about this side as the outer one proves nothing."""
     _count: int = 0
-    _open: dict[tuple[str, ...], str] = field(default_factory=dict)
+    _open: dict[tuple[tuple[str, ...], bool], str] = field(default_factory=dict)
     _definitions: dict[str, Any] = field(default_factory=dict)
     _used: set[str] = field(default_factory=set)
 
@@ -52,7 +52,7 @@ class Rendering:
         return out
 
     def _term(self, term: Term, closed: bool) -> dict[str, Any]:
-        key = term.key
+        key = (term.key, closed)
         if key in self._open:
             self._used.add(self._open[key])
             return {"$ref": f"#/$defs/{self._open[key]}"}

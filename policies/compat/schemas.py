@@ -50,8 +50,8 @@ def _type_said(pair: ValuePair, effect: Effect) -> Iterator[Said]:
     # with an enum on both sides the values say it all
     if not pair.differs("types") or (pair.old.values is not None and pair.new.values is not None):
         return
-    old, new = pair.old.types - {"null"}, pair.new.types - {"null"}
-    if old == new:
+    old, new = pair.old.types, pair.new.types
+    if old - {"null"} == new - {"null"}:
         return
     found: Effect = "narrowed" if new < old else "widened" if old < new else "changed"
     if found == effect and not (found != "changed" and (pair.old.values or pair.new.values) is not None):
@@ -122,7 +122,7 @@ def null_refused(pair: ValuePair) -> Iterator[Said]:
 
     Senders who say "no value" with null are refused. Keep accepting null and treat it as absent.
     """
-    if pair.differs("types") and "null" in pair.old.types - pair.new.types and pair.new.values is None:
+    if pair.new.values is None and pair.old.types - pair.new.types == {"null"} and pair.new.types < pair.old.types:
         yield Said(f"{pair.name} no longer admits null", effect="narrowed", lost=None)
 
 
@@ -140,7 +140,7 @@ def null_admitted(pair: ValuePair) -> Iterator[Said]:
     Readers do not expect it; most languages turn it into a crash. Leave the member out instead, if it is optional, or
     give it a value that means "none".
     """
-    if pair.differs("types") and "null" in pair.new.types - pair.old.types and pair.old.values is None:
+    if pair.old.values is None and pair.new.types - pair.old.types == {"null"} and pair.old.types < pair.new.types:
         yield Said(f"{pair.name} may now be null", effect="widened")
 
 

@@ -14,16 +14,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from policies.compat import containment, witness
-from policies.compat.claims import Claim, Said, rules
+from policies.compat.claims import Claim, Said
 from policies.compat.containment import Answer, contained, disjoint
+from policies.compat.instances import NONE
+from policies.compat.leaves import Leaves
 from policies.compat.ledger import Ledger, Where
 from policies.compat.members import MemberPair, ObjectPair, is_closed, is_free
 from policies.compat.rendering import READABLE, Rendering
 from policies.compat.sameness import Sameness
-from policies.compat.schemas import ValuePair
-from policies.compat.shapes import ANYTHING, TYPES, Reader, Rest, Shape, Term, leaf_schema
+from policies.compat.shapes import ANYTHING, TYPES, Reader, Rest, Shape, Term
 from policies.compat.unions import UnionPair
+from policies.compat.witness import Step, Witnesses
 from policies.model.document import Document, Node
 from policies.model.schema import Direction
 
@@ -39,6 +40,11 @@ class Values:
         directions: tuple[Direction, ...] = ("request", "response")
         self._readers = {direction: (Reader(old, direction), Reader(new, direction)) for direction in directions}
         self._sameness = {direction: Sameness(*self._readers[direction]) for direction in directions}
+        self._witnesses = {
+            direction: Witnesses(*self._readers[direction], sends_old=direction == "request")
+            for direction in directions
+        }
+        self.leaves = Leaves(ledger, self._witnesses)
 
     def compare(self, old: Node | None, new: Node | None, where: Where) -> None:
         """Compare the schemas at two places; ``None`` admits every value."""
@@ -59,9 +65,10 @@ class Values:
         where = replace(where, old=old.pointer or where.old, new=new.pointer or where.new)
         if self._sameness[where.direction or "request"].same(old, new):
             return
-        if where.depth > _DEEPEST:
-            self._unproven(where, "it is nested too deeply to be followed")
+        if len(where.trail) > _DEEPEST:
+            self.leaves.unproven(where, "it is nested too deeply to be followed")
             return
+        where = replace(where, trail=(*where.trail, Step(old, new, where.part)), part=None)
         place = (where.old, where.new) if not (old.nodes and new.nodes) else ()
         key = (old.key, new.key, where.direction, where.wire, place)
         with self.ledger.once(key, where.operation) as first:
@@ -77,81 +84,13 @@ class Values:
         if (x.alternatives or y.alternatives) and not (x.branches and y.branches):
             self._unions(old, new, x, y, where, mark)
             return
-        self._leaf(x, y, where)
+        self.leaves.compare(x, y, where)
         odd: list[str] = []
         if "object" in x.types and "object" in y.types:
             odd += self._members(x, y, where)
         if "array" in x.types and "array" in y.types:
             odd += self._items(x, y, where)
         self._rest(old, new, x, y, odd, where, mark)
-
-    # -- the value itself ---------------------------------------------------------------------------------------------
-
-    def _leaf(self, x: Shape, y: Shape, where: Where) -> None:
-        pair = ValuePair(x, y, where.name)
-        spoken: list[tuple[Claim, Said]] = []
-        settled: set[str] = set()
-        for rule in rules("value"):
-            for said in rule.function(pair):
-                if said.effect is None:
-                    self.ledger.write(rule.entry.id, said, where)
-                    continue
-                claim = self.ledger.write(rule.entry.id, said, where, hurts=where.hurts(said.effect))
-                spoken.append((claim, said))
-                settled |= rule.settles
-        open_facts = {key for key in x.facts.keys() | y.facts.keys() if pair.differs(key)} - settled
-        hurting = [(claim, said) for claim, said in spoken if claim.hurts]
-        if not hurting and not open_facts:
-            return
-        inner, outer = (x, y) if where.direction == "request" else (y, x)
-        a, b = leaf_schema(inner), leaf_schema(outer)
-        answer = contained(a, b)
-        if answer is Answer.YES:
-            for claim, _ in hurting:
-                claim.hurts, claim.proof = False, "proved"
-            return
-        found = witness.of_leaf(a, b)
-        hurting = self._without_echoes(hurting)
-        for claim, said in hurting:
-            if found is not witness.NONE:
-                claim.witness, claim.proof = found, "witnessed"
-            elif answer is Answer.NO:
-                claim.proof = "proved"
-            elif not said.decides:
-                self._withdraw(claim, where)
-        if not hurting:
-            self._generic(answer, a, b, found, where)
-
-    def _without_echoes(self, hurting: list[tuple[Claim, Said]]) -> list[tuple[Claim, Said]]:
-        """Another type makes another pattern, length and format a matter of course."""
-        typed = [(claim, said) for claim, said in hurting if claim.rule.entry.taxonomy["area"] == "type"]
-        if not typed:
-            return hurting
-        for claim, said in hurting:
-            if (claim, said) not in typed:
-                claim.hurts = False
-        return typed
-
-    def _withdraw(self, claim: Claim, where: Where) -> None:
-        claim.hurts = False
-        self._unproven(where, f"{claim.message}; no text was found that only one of them admits")
-
-    def _generic(self, answer: Answer, inner: Any, outer: Any, found: Any, where: Where) -> None:
-        if answer is Answer.UNKNOWN and found is witness.NONE:
-            self._unproven(where, "the prover has no answer")
-            return
-        request = where.direction == "request"
-        rule = "compat.request-narrowed" if request else "compat.response-widened"
-        lost = containment.remainder(inner, outer)
-        verb = "no longer admits" if request else "may now be"
-        claim = self.ledger.write(rule, Said(f"{where.name} {verb} what this schema describes: {_short(lost)}"), where)
-        claim.proof = "proved"
-        if found is not witness.NONE:
-            claim.witness, claim.proof = found, "witnessed"
-
-    def _unproven(self, where: Where, reason: str) -> None:
-        claim = self.ledger.write("compat.unproven", Said(f"{where.name} changed, and {reason}"), where, hurts=False)
-        claim.proof = "unproven"
 
     # -- its parts ----------------------------------------------------------------------------------------------------
 
@@ -182,6 +121,17 @@ class Values:
         self._undeclared(x, y, where)
         return odd
 
+    def _show_member(self, claims: list[Claim], name: str, where: Where) -> None:
+        """The smallest object with the member in question, or without it, shows the break if anything does."""
+        hurting = [claim for claim in claims if claim.hurts]
+        if not hurting or where.wire or where.direction is None:
+            return
+        witnesses = self._witnesses[where.direction]
+        sender, make = witnesses.sent(where.trail[-1]), witnesses.instances.of
+        found = witnesses.between(where.trail[-1], (make(sender), make(sender, including=name)))
+        if found is not NONE:
+            self.ledger.witnessed(hurting, witnesses.lifted(where.trail, found))
+
     def _counterpart(self, pair: MemberPair) -> tuple[Term, Term] | None:
         """What a member declared on one side only has to be compared with, if with anything."""
         old, new, x, y = pair.old, pair.new, pair.old_object, pair.new_object
@@ -202,7 +152,7 @@ class Values:
         return (one_sided, rest) if new is None else (rest, one_sided)
 
     def _undeclared(self, x: Shape, y: Shape, where: Where) -> None:
-        self.ledger.write_effects("object", ObjectPair(where.name, x, y), where)
+        self._show_member(self.ledger.write_effects("object", ObjectPair(where.name, x, y), where), "undeclared", where)
         old, new = x.additional, y.additional
         if is_closed(y) or ((old is None or not old.nodes) and (new is None or not new.nodes)):
             return
@@ -224,10 +174,14 @@ class Values:
         if len(x.prefix) != len(y.prefix):
             return ["prefixItems"]
         for index, (old, new) in enumerate(zip(x.prefix, y.prefix, strict=True)):
-            self._terms(old, new, where.at(old.pointer, new.pointer, f"{where.name}[{index}]"))
+            self._terms(old, new, where.at(old.pointer, new.pointer, f"{where.name}[{index}]", ("item", index)))
         if x.items is not None or y.items is not None:
             old, new = x.items or ANYTHING, y.items or ANYTHING
-            self._terms(old, new, where.at(old.pointer or where.old, new.pointer or where.new, f"{where.name}[]"))
+            self._terms(
+                old,
+                new,
+                where.at(old.pointer or where.old, new.pointer or where.new, f"{where.name}[]", ("item", None)),
+            )
         return []
 
     # -- what cannot be taken apart -----------------------------------------------------------------------------------
@@ -246,34 +200,36 @@ class Values:
             left, right = ([entry for entry in side if entry[0] != "xml"] for side in (left, right))
         if not left and not right and not odd:
             return
-        answer, a, b = self._whole(old, new, tuple(shared), where)
         unread = sorted({key for key, _ in left + right if key not in READABLE})
-        if answer is Answer.YES and not unread:
-            if self.ledger.mark == mark:
-                self.ledger.write("compat.schema-rewritten", Said(f"{where.name} is written differently"), where)
-            return
         keys = {key for key, _ in left + right}
         unions = len(left) == len(right) == 1 and keys <= {"anyOf", "oneOf"}
-        if unions and self._alternatives(left[0], right[0], where, mark):
-            return
-        if self.ledger.hurting_since(mark):
-            return
-        if answer is Answer.NO and not unread:
-            self._generic(answer, a, b, witness.of_leaf(a, b), where)
+        settled = unions and self._alternatives(left[0], right[0], where, mark)
+        if settled and not self.ledger.breaking_since(mark):
             return
         names = ", ".join(unread or sorted(keys | set(odd))).replace("$circle", "allOf in a circle")
-        self._unproven(where, f"{names} cannot be compared by proof here")
+        self._judge_whole(
+            old, new, tuple(shared), bool(unread), f"{names} cannot be compared by proof here", where, mark
+        )
 
     def _unions(self, old: Term, new: Term, x: Shape, y: Shape, where: Where, mark: int) -> None:
         """One side at least is nothing but alternatives; a plain schema is the only alternative of itself."""
-        answer, _, _ = self._whole(old, new, (), where)
-        if answer is Answer.YES:
-            self.ledger.write("compat.schema-rewritten", Said(f"{where.name} is written differently"), where)
-            return
         left, right = x.alternatives or ("anyOf", (old,)), y.alternatives or ("anyOf", (new,))
         settled = self._alternatives((left[0], list(left[1])), (right[0], list(right[1])), where, mark)
-        if not settled and not self.ledger.hurting_since(mark):
-            self._unproven(where, "its alternatives may overlap, and oneOf refuses what fits two of them")
+        if not settled or self.ledger.breaking_since(mark):
+            reason = "its alternatives may overlap, and oneOf refuses what fits two of them"
+            self._judge_whole(old, new, (), False, reason, where, mark)
+
+    def _judge_whole(
+        self, old: Term, new: Term, shared: tuple[Rest, ...], unread: bool, reason: str, where: Where, mark: int
+    ) -> None:
+        """The prover's word on a pair that was not, or not fully, taken apart."""
+        answer, a, b = self._whole(old, new, shared, where)
+        if answer is Answer.YES and not unread:
+            self.ledger.acquit_since(mark)
+            if self.ledger.mark == mark:
+                self.ledger.write("compat.schema-rewritten", Said(f"{where.name} is written differently"), where)
+        elif not self.ledger.breaking_since(mark):
+            self.leaves.generic(Answer.UNKNOWN if unread else answer, a, b, where, reason)
 
     def _whole(self, old: Term, new: Term, shared: tuple[Rest, ...], where: Where) -> tuple[Answer, Any, Any]:
         mine, theirs = self._readers[where.direction or "request"]
@@ -306,7 +262,7 @@ class Values:
                 for other in new:
                     if match(mine, term) is not None and match(mine, term) == match(theirs, other):
                         name = f"{where.name}|{_label(theirs, other) or other.pointer.rsplit('/', 1)[-1]}"
-                        self._terms(term, other, where.at(term.pointer, other.pointer, name))
+                        self._terms(term, other, where.at(term.pointer, other.pointer, name, ("branch", None)))
                         old.remove(term)
                         new.remove(other)
                         break
@@ -316,7 +272,7 @@ class Values:
         for term in new:
             pair = UnionPair(where.name, _called(theirs, term), None, term)
             self.ledger.write_effects("union", pair, where.at(where.old, term.pointer))
-        if self.ledger.hurting_since(mark):
+        if self.ledger.breaking_since(mark):
             return True
         receiver, reader = (right, theirs) if where.direction == "request" else (left, mine)
         return receiver[0] == "anyOf" or _exclusive(reader, receiver[1])
@@ -359,8 +315,3 @@ def _on_the_wire(shape: Shape) -> Shape:
     if types == TYPES:
         del facts["types"]
     return replace(shape, facts=facts)
-
-
-def _short(schema: Any) -> str:
-    text = str(schema)
-    return text if len(text) <= 200 else text[:197] + "..."

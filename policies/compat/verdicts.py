@@ -53,7 +53,7 @@ def response_widened(pair: object) -> Iterator[Said]:
     severity=Severity.INFO,
     area="value",
     action="changed",
-    tells=[request("anyOf: [{minimum: 1}, {maxLength: 3}]", "anyOf: [{minimum: 0}, {maxLength: 3}]")],
+    tells=[request("not: {type: [string, boolean]}", "not: {type: string}")],
 )
 def schema_rewritten(pair: object) -> Iterator[Said]:
     """A schema is written differently, and proof shows that nobody is hurt."""

@@ -1,40 +1,24 @@
 """A concrete value that shows the break: the sender's schema admits it and the receiver's refuses it.
 
-Owns how a value is derived from a schema and how it is checked: a value is handed out only if validators agree that
-one side accepts it and the other does not. Deterministic: no randomness, a handful of candidates, no search.
+Owns how a value is proposed and how it is checked: it is handed out only if validators of the two documents,
+translated independently of the shapes the differ compares, agree that one side accepts it and the other does not. A
+value found at a leaf is carried up to the whole payload where that works. Deterministic: no randomness, a handful of
+proposals, no search.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import jsonschema_rs
 
 from policies.compat.containment import remainder
+from policies.compat.instances import NONE, SAMPLES, Instances, samples
+from policies.compat.shapes import Reader, Term
 from policies.model import schema as dialect
+from policies.model.document import Node, UnresolvedReference
 
-
-class _Nothing:
-    def __repr__(self) -> str:
-        return "NONE"
-
-
-NONE: Final = _Nothing()
-"""No witness (``None`` is JSON null, which is a fine witness)."""
-
-_SAMPLES: dict[str, tuple[Any, ...]] = {
-    "date": ("2026-03-31",),
-    "date-time": ("2026-03-31T15:30:00Z",),
-    "time": ("15:30:00Z",),
-    "duration": ("P1D",),
-    "email": ("someone@example.com",),
-    "hostname": ("example.com",),
-    "ipv4": ("192.0.2.1",),
-    "ipv6": ("2001:db8::1",),
-    "uri": ("https://example.com/a",),
-    "uuid": ("0f6e7e4c-5d5a-4f5e-9d2b-3f0c1a2b3c4d",),
-}
 _TEXTS = (
     "",
     "a",
@@ -55,36 +39,97 @@ _TEXTS = (
     "1.2345678",
 )
 _NUMBERS = (0, 1, -1, 0.5, 2, 10, 100, 1000, -0.5, 0.01, 0.001, 0.0001, 0.0375, 2**31, 2**53, 10**12)
+_OTHERS: tuple[Any, ...] = (None, True, False, [], {}, ["a"], [1])
 _LONGEST = 2000
+_MOST = 400
+
+
+class Step(NamedTuple):
+    """One pair on the way from the payload to the leaf. `part` says how it hangs from the pair above:
+    ``("member", name)``, ``("item", index)`` or ``("branch", None)``."""
+
+    old: Term
+    new: Term
+    part: tuple[str, Any] | None
+
+
+class Witnesses:
+    """Finds witnesses for one direction. `sends_old` says which document the sender follows. After some hundred
+    questions it answers `NONE`: a report needs no more."""
+
+    def __init__(self, old: Reader, new: Reader, *, sends_old: bool) -> None:
+        self.sender, self.receiver = (old, new) if sends_old else (new, old)
+        self.sends_old = sends_old
+        self.instances = Instances(self.sender)
+        self._validators: dict[tuple[bool, tuple[str, ...]], jsonschema_rs.Draft202012Validator | None] = {}
+        self._asked = 0
+
+    def between(self, step: Step, proposals: Iterable[Any]) -> Any:
+        """The first proposal that the sender's term admits and the receiver's refuses, or `NONE`."""
+        self._asked += 1
+        if self._asked > _MOST:
+            return NONE
+        inner, outer = (step.old, step.new) if self.sends_old else (step.new, step.old)
+        return _first(self._validator(True, inner), self._validator(False, outer), proposals)
+
+    def sent(self, step: Step) -> Term:
+        return step.old if self.sends_old else step.new
+
+    def lifted(self, trail: tuple[Step, ...], value: Any) -> Any:
+        """The whole payload around a witness, or the witness itself where no payload can be built around it."""
+        whole = value
+        for parent, child in zip(reversed(trail[:-1]), reversed(trail[1:]), strict=True):
+            if child.part is None:
+                return value
+            whole = self.instances.placed(self.sent(parent), child.part, whole)
+            if whole is NONE:
+                return value
+        return value if self.between(trail[0], [whole]) is NONE else whole
+
+    def _validator(self, sending: bool, term: Term) -> jsonschema_rs.Draft202012Validator | None:
+        key = (sending, term.key)
+        if key not in self._validators:
+            reader = self.sender if sending else self.receiver
+            parts = [{"$ref": "#" + node.pointer.replace("%", "%25")} for node in term.nodes]
+            try:
+                schema = dialect.standalone(
+                    reader.document, Node({"allOf": parts} if parts else {}, ""), reader.direction
+                )
+            except UnresolvedReference:
+                schema = {"$ref": "#/nowhere"}
+            self._validators[key] = compiled(schema)
+        return self._validators[key]
 
 
 def of_leaf(inner: Any, outer: Any) -> Any:
-    """A value of `inner` that `outer` refuses, or `NONE`."""
-    accepts, refuses = _validator(inner), _validator(outer)
+    """The same for two plain schemas."""
+    return _first(compiled(inner), compiled(outer), proposals(inner, outer))
+
+
+def _first(accepts: Any, refuses: Any, values: Iterable[Any]) -> Any:
     if accepts is None or refuses is None:
         return NONE
-    for value in _candidates(inner, outer):
+    for value in values:
         try:
-            if accepts.is_valid(value) and not refuses.is_valid(value):
+            if value is not NONE and accepts.is_valid(value) and not refuses.is_valid(value):
                 return value
         except ValueError:
             continue
     return NONE
 
 
-def _candidates(inner: Any, outer: Any) -> Iterator[Any]:
+def proposals(inner: Any, outer: Any) -> Iterator[Any]:
+    """Values near everything the two schemas and their difference name."""
     for schema in (remainder(inner, outer), inner, outer):
         if isinstance(schema, dict):
             yield from _near(schema)
     yield from _NUMBERS
     yield from _TEXTS
-    for samples in _SAMPLES.values():
-        yield from samples
-    yield from (None, True, False, [], {}, ["a"], [1], {"a": 1})
+    yield from SAMPLES.values()
+    yield from _OTHERS
 
 
 def _near(schema: dict[str, Any]) -> Iterator[Any]:
-    """Values at the edges of what a schema names."""
     if "const" in schema:
         yield schema["const"]
     yield from schema.get("enum", ())
@@ -96,26 +141,32 @@ def _near(schema: dict[str, Any]) -> Iterator[Any]:
         bound = schema.get(key)
         if isinstance(bound, int | float) and not isinstance(bound, bool):
             yield from (bound, bound + 1, bound - 1, bound / 2, bound * 3)
-    for key in ("minLength", "maxLength"):
-        if isinstance(schema.get(key), int) and schema[key] <= _LONGEST:
-            for length in (schema[key], schema[key] + 1, max(schema[key] - 1, 0)):
-                yield "x" * length
-                yield "0" * length
-    for key in ("minItems", "maxItems"):
-        if isinstance(schema.get(key), int) and schema[key] <= _LONGEST:
-            for length in (schema[key], schema[key] + 1, max(schema[key] - 1, 0)):
-                yield list(range(length))
-                yield [0] * length
-    for key in ("minProperties", "maxProperties"):
-        if isinstance(schema.get(key), int) and schema[key] <= _LONGEST:
-            for length in (schema[key], schema[key] + 1, max(schema[key] - 1, 0)):
-                yield {f"m{index}": 0 for index in range(length)}
-    yield from _SAMPLES.get(str(schema.get("format")), ())
+    for key in ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"):
+        bound = schema.get(key)
+        if isinstance(bound, int) and 0 <= bound <= _LONGEST:
+            for length in (bound, bound + 1, max(bound - 1, 0)):
+                yield from _sized(key, length)
+    if isinstance(schema.get("pattern"), str):
+        yield from samples(schema["pattern"])
+    if str(schema.get("format")) in SAMPLES:
+        yield SAMPLES[str(schema["format"])]
 
 
-def _validator(schema: Any) -> jsonschema_rs.Draft202012Validator | None:
+def _sized(key: str, length: int) -> Iterator[Any]:
+    if key.endswith("Length"):
+        yield "x" * length
+        yield "0" * length
+    elif key.endswith("Items"):
+        yield list(range(length))
+        yield [0] * length
+        yield ["a"] * length
+    else:
+        yield {f"m{index}": 0 for index in range(length)}
+
+
+def compiled(schema: Any) -> jsonschema_rs.Draft202012Validator | None:
+    """``None`` for a schema the validator cannot read (a lookahead in a pattern, a reference into nowhere)."""
     try:
         return dialect.validator(schema)
     except Exception:
-        # a pattern the linear engine cannot read, or a reference into nowhere
         return None
