@@ -1,11 +1,11 @@
 """One exchange on its way through the wire: from a whole head to the last byte of its reply.
 
 The straight line: open (the policies) -> body (kept for validation, or streamed) -> upstream -> reply (judged, or
-streamed) -> records. A `Passage` is driven by its client connection on one side and by its upstream line on the other,
-and holds each side back while the other is behind.
+streamed) -> records (`gateway.answer`). A `Passage` is driven by its client connection on one side and by its upstream
+line on the other, and holds each side back while the other is behind.
 
-Must not know: how bytes become a head (`gateway.connection`) or what a policy asks. The one subtle thing: once the head
-of a reply has been written there is no way to take it back, so a later failure cuts the connection, visibly.
+Must not know: how bytes become a head (`gateway.connection`) or what a policy asks. The one subtle thing: a request is
+sent a second time only while all of it is still in `_outgoing`, nothing of a reply has come, and the route allows it.
 """
 
 from __future__ import annotations
@@ -13,100 +13,36 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable
-from typing import Any, Protocol
-
-import structlog
 
 from gateway import heads
-from gateway.fields import Fields
+from gateway.answer import MAX_DISCARD, Answer, Client
 from gateway.framing import CHUNKED, Frame
 from gateway.line import Line
-from gateway.replies import INTERNAL, NOT_READY, PAYLOAD_TOO_LARGE, render
-from gateway.telemetry import UNROUTED
+from gateway.replies import NOT_READY, PAYLOAD_TOO_LARGE
 from gateway.upstream import Pool
 from gateway.worker import Worker
 from policies.traffic import Exchange, Problem
 
-_log = structlog.get_logger("gateway")
-
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-CLIENT_GONE = 499
-"""Recorded when the client left before a reply had begun; never sent."""
-MAX_DISCARD = 65_536
-"""A refused request's body is read to its end, to keep the connection, only up to this size."""
-
 # what becomes of body bytes as they arrive
 _WAIT, _KEEP, _STREAM, _DISCARD = range(4)
 
 
-class Client(Protocol):
-    """What a passage needs of its client connection."""
-
-    unread: int
-    """Bytes of the body still to come, or `CHUNKED`; 0 when the request is complete."""
-
-    def write(self, data: bytes) -> None: ...
-    def hold(self, held: bool) -> None: ...
-    def finished(self, keep: bool) -> None: ...
-    def cut(self) -> None: ...
-
-
-class Passage:
-    __slots__ = (
-        "_aborted",
-        "_chunked_reply",
-        "_ended",
-        "_frame",
-        "_judging",
-        "_kept",
-        "_line",
-        "_mode",
-        "_outgoing",
-        "_over",
-        "_pool",
-        "_received",
-        "_replied",
-        "_replying",
-        "_retried",
-        "_sent",
-        "_size",
-        "_started",
-        "_status",
-        "_table",
-        "_task",
-        "_upstream_seconds",
-        "_version",
-        "_worker",
-        "client",
-        "exchange",
-        "keep",
-    )
+class Passage(Answer):
+    __slots__ = ("_judging", "_kept", "_line", "_mode", "_outgoing", "_pool", "_retried", "_size", "_task")
 
     def __init__(
         self, worker: Worker, client: Client, exchange: Exchange, frame: Frame, version: bytes, keep: bool
     ) -> None:
-        self._worker = worker
-        self.client = client
-        self.exchange = exchange
-        self._frame = frame
-        self._version = version
-        self.keep = keep
-        """May the connection serve another request after this one?"""
-        self._started = time.monotonic()
-        self._table: Any = None
+        super().__init__(worker, client, exchange, frame, version, keep)
         self._mode = _WAIT
         self._kept: list[bytes] = []
-        self._size = 0
-        self._ended = frame.length == 0
-        self._received = self._sent = self._status = 0
+        self._size = 0  # of what is kept
         self._line: Line | None = None
         self._pool: Pool | None = None
-        self._outgoing = b""
+        self._outgoing = b""  # what was or will be written upstream; empty once that cannot be repeated
         self._task: asyncio.Task[None] | None = None
-        self._upstream_seconds = 0.0
-        self._replying = self._replied = self._over = self._judging = False
-        self._chunked_reply = self._retried = self._aborted = False
-        exchange.request_id = heads.new_request_id()
+        self._judging = self._retried = False
 
     # -- the request --
 
@@ -131,6 +67,7 @@ class Passage:
         try:
             problem = await decision
         except Exception:
+            self._task = None
             self._crash("open")
             return
         self._task = None
@@ -318,7 +255,7 @@ class Passage:
         if line is None:
             return
         if self._replying:
-            self._continue(line)
+            self._pass_on(line, line.take())
         elif self._judging:
             self._judge(line)
         else:
@@ -340,7 +277,7 @@ class Passage:
                     self._judge(line)
                     return
                 self._unjudged()
-        self._reply(line, line.take())
+        self._pass_on(line, line.take())
 
     def _unjudged(self) -> None:
         self._worker.telemetry.series(self.exchange.route.metric_labels).unevaluated["response"] += 1
@@ -353,7 +290,7 @@ class Passage:
             if self._size > self._worker.settings.max_judged_response_bytes:
                 self._judging = False
                 self._unjudged()
-                self._reply(line, self._release_kept())
+                self._pass_on(line, self._release_kept())
             return
         self._judging = False
         body = self._release_kept()
@@ -364,182 +301,38 @@ class Passage:
             return
         if problem is not None:
             self._line = None
-            line.release()
+            line.release()  # the reply is whole: it is the contract that it broke, not the protocol
             self.refuse(problem)
         else:
-            self._reply(line, body)
+            self._pass_on(line, body)
 
     def _release_kept(self) -> bytes:
         kept, self._kept = self._kept, []
         return kept[0] if len(kept) == 1 else b"".join(kept)
 
-    def _reply(self, line: Line, data: bytes) -> None:
-        """Write the head, with what there is of the body in the same write."""
-        exchange, status = self.exchange, line.status
+    def _pass_on(self, line: Line, data: bytes) -> None:
+        """Write what arrived of the reply; a complete one gives its line back first, ready for the next request."""
         complete = line.complete
-        self._replying = True
-        self._status = status
-        if not self._ended or self._worker.draining:
-            self.keep = False
-        if line.bodiless or status in (204, 304):
-            framing = _announced_length(line.fields) if status != 204 else b""
-        elif complete:
-            framing = b"Content-Length: %d\r\n" % len(data)
-        elif line.length >= 0:
-            framing = b"Content-Length: %d\r\n" % line.length
-        elif self._version == b"1.1":
-            framing = b"Transfer-Encoding: chunked\r\n"
-            self._chunked_reply = True
-        else:
-            framing = b""  # an HTTP/1.0 client reads until the connection closes
-            self.keep = False
-        self._announce()
-        head = heads.reply_head(
-            status,
-            line.fields,
-            exchange.reply_headers,
-            exchange.request_id,
-            self._worker.date_line,
-            framing + self._connection_line(),
-        )
-        self._sent = len(data)
-        if self._chunked_reply and data:
-            data = b"%x\r\n%b\r\n" % (len(data), data)
-        self.client.write(head + data)
         if complete:
             self._line = None
             line.release()
-            self._done()
+        if self._replying:
+            self._continue_reply(data, complete)
+        else:
+            self._begin_reply(line, data, complete)
 
-    def _continue(self, line: Line) -> None:
-        data = line.take()
-        self._sent += len(data)
-        if self._chunked_reply:
-            data = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-            if line.complete:
-                data += b"0\r\n\r\n"
-        if data:
-            self.client.write(data)
-        if line.complete:
-            self._line = None
-            line.release()
-            self._done()
+    # -- ends from outside --
 
-    def refuse(self, problem: Problem) -> None:
-        """Answer with a problem of ours; too late for that once a reply has begun, then cut the connection."""
-        if self._over or self._replied:
-            return
+    def withdraw(self) -> None:
+        self._mode = _DISCARD
+        self._kept = []
         line, self._line = self._line, None
         if line is not None:
             line.abandon()
-        if self._replying:
-            self.abort()
-            return
-        exchange = self.exchange
-        exchange.problem = problem
-        self._replying = True
-        self._mode = _DISCARD
-        self._kept = []
-        self._status = problem.status
-        unread = self.client.unread
-        if self._worker.draining or not 0 <= unread <= MAX_DISCARD or (unread and self._frame.expects):
-            self.keep = False
-        self._announce()
-        fields, body = render(problem, exchange.request_id, exchange.path)
-        head = self._own_head(problem.status, fields, len(body))
-        self._sent = len(body)
-        self.client.hold(False)
-        self.client.write(head if exchange.method == "HEAD" else head + body)
-        self._done()
-
-    def _own_head(self, status: int, fields: Fields, length: int) -> bytes:
-        exchange = self.exchange
-        framing = b"Content-Length: %d\r\n" % length + self._connection_line()
-        return heads.own_head(
-            status, fields, exchange.reply_headers, exchange.request_id, self._worker.date_line, framing
-        )
-
-    def _connection_line(self) -> bytes:
-        if not self.keep:
-            return b"Connection: close\r\n"
-        return b"" if self._version == b"1.1" else b"Connection: keep-alive\r\n"
-
-    def _announce(self) -> None:
-        if self._table is not None:
-            try:
-                self._table.announce(self.exchange)
-            except Exception:
-                _log.exception("announce failed", request_id=self.exchange.request_id)
-
-    def _crash(self, stop: str) -> None:
-        """A fault of ours: logged with its trace, answered without it."""
-        _log.exception("policy failed", stop=stop, request_id=self.exchange.request_id)
-        self.refuse(INTERNAL)
-
-    # -- the end --
+        if self._task is not None:
+            self._task.cancel()
 
     def client_writable(self, writable: bool) -> None:
         """The client is behind (or no longer): hold the upstream back."""
         if self._line is not None:
             self._line.pause(not writable)
-
-    def client_lost(self) -> None:
-        """The client went away: nobody waits for the upstream any more."""
-        if self._over:
-            return
-        self._aborted = True
-        self._stop()
-        if not self._status:
-            self._status = CLIENT_GONE
-        self._record()
-
-    def abort(self) -> None:
-        """The reply cannot be completed: let the client see that."""
-        self._aborted = True
-        self._stop()
-        self._record()
-        self.client.cut()
-
-    def _stop(self) -> None:
-        if self._line is not None:
-            line, self._line = self._line, None
-            line.abandon()
-        if self._task is not None:
-            self._task.cancel()
-
-    def _done(self) -> None:
-        self._replied = True
-        self._record()
-        if self._ended or not self.keep:
-            self.client.finished(self.keep)
-
-    def _record(self) -> None:
-        if self._over:
-            return
-        self._over = True
-        exchange = self.exchange
-        if exchange.release is not None:
-            release, exchange.release = exchange.release, None
-            release()
-        labels = UNROUTED if exchange.route is None else exchange.route.metric_labels
-        self._worker.telemetry.record(
-            exchange,
-            labels,
-            self._status,
-            time.monotonic() - self._started,
-            self._upstream_seconds,
-            self._received,
-            self._sent,
-            self._aborted,
-        )
-        if exchange.route is not None:
-            caller = exchange.caller
-            self._worker.usage.record("" if caller is None else caller.application.id, labels, self._status)
-
-
-def _announced_length(fields: Fields) -> bytes:
-    """A HEAD or 304 reply may say how long the body would have been."""
-    for name, value in fields:
-        if name == b"content-length":
-            return b"Content-Length: %b\r\n" % value
-    return b""

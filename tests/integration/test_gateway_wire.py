@@ -14,8 +14,6 @@ from tests.wire import Gate, OneUpstream, Peer, Route, eventually, gate, on_loop
 
 GET = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
 MEGABYTE = 1_048_576
-HELD_BACK = 4 * MEGABYTE
-"""More than our buffers and the kernel's of both connections, far less than what is offered."""
 
 
 def buffered(g: Gate) -> int:
@@ -159,16 +157,17 @@ async def test_a_slow_upstream_holds_the_client_back() -> None:
 
 @on_loop
 async def test_a_client_that_pipelines_without_reading_is_not_read_for_ever() -> None:
-    async with Backend(lambda seen, wire: wire.reply(200, b"x" * 65_536)) as backend:
-        async with gate(OneUpstream(backend.url)) as g:
-            peer = await g.connect()
-            peer.writer.write(GET * 20_000)
-            before = -1
-            while len(backend.seen) != before:
-                before = len(backend.seen)
-                await asyncio.sleep(0.2)
-            assert before < 1000
-            assert buffered(g) < MEGABYTE
+    answered = [0]
+
+    async def answer(seen: Seen, wire: Wire) -> None:
+        answered[0] += 1
+        await wire.reply(200, b"x" * 65_536)
+
+    async with Backend(answer) as backend, gate(OneUpstream(backend.url)) as g:
+        peer = await g.connect()
+        peer.writer.write(GET * 20_000)
+        assert await stalled(answered) < 1000
+        assert buffered(g) < MEGABYTE
 
 
 @on_loop
