@@ -6,10 +6,7 @@ ever contains a secret: messages name ids, never credentials.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
-
-if TYPE_CHECKING:
-    from registry.evidence import Publication
+from typing import Any, ClassVar
 
 
 class RegistryError(Exception):
@@ -72,14 +69,15 @@ class Invalid(RegistryError):
 class Rejected(RegistryError):
     """The policies refused a publish or a transition; nothing was written.
 
-    `publication` is the whole judgement (lint, comparisons, gates, impact): the answer to *what must I change*.
+    `publication` (a `registry.evidence.Publication`) is the whole judgement: lint, comparisons, gates, impact. It is
+    the answer to *what must I change*.
     """
 
     status = 422
     slug = "rejected"
     title = "The change was refused"
 
-    def __init__(self, detail: str, publication: Publication) -> None:
+    def __init__(self, detail: str, publication: Any) -> None:
         super().__init__(detail)
         self.publication = publication
 

@@ -3,11 +3,11 @@
     register_contract(unit, actor, contract, *, dry_run, now) -> Saved[Contract]      idempotent create-or-replace
     delete_contract(unit, actor, name, *, dry_run, now)                               only while it has no versions
     publish(unit, actor, contract_name, parsed, *, number, stage, summary, dry_run, now) -> Publication
-    publish_in(store, actor, ...) -> Publication      the same, judging before the writers' lock is taken
 
 Reading is in `registry.catalogue`. A refused publish raises `Rejected` with the whole judgement and writes nothing.
 Same number and same digest is success without effect; same number and another digest is a `Conflict`. Writers are
-serial, so of two that race for a number the second finds what the first wrote.
+serial, so of two that race for a number the second finds what the first wrote. Judging is the slow part: do it first
+with `dry_run` in a read unit, and the write unit that follows finds the judgement remembered.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from registry.errors import Conflict, Invalid
 from registry.evidence import Publication
 from registry.names import require_text, semver
 from registry.operators import require_owner
-from registry.store import Store, Unit
+from registry.store import Unit
 from registry.store.records import StoredVersion
 
-__all__ = ["Parsed", "Publication", "delete_contract", "publish", "publish_in", "register_contract"]
+__all__ = ["Parsed", "Publication", "delete_contract", "publish", "register_contract"]
 
 
 class Parsed(Protocol):
@@ -111,37 +111,6 @@ def publish(
         subject = f"contracts/{contract_name}/versions/{number}"
         record(unit, actor, f"version.{_action(stage)}", subject, before=before, after=version, now=now)
     return publication
-
-
-def publish_in(
-    store: Store,
-    actor: Actor,
-    contract_name: str,
-    parsed: Parsed,
-    *,
-    number: str | None = None,
-    stage: Literal["published", "draft"] = "published",
-    summary: str = "",
-    dry_run: bool = False,
-    now: int,
-) -> Publication:
-    """`publish` in units of its own.
-
-    First judged in a read unit, so that other writers do not wait for the differ; then judged again (from memory,
-    unless something else was published meanwhile) and written.
-    """
-
-    def attempt(unit: Unit, dry_run: bool) -> Publication:
-        return publish(
-            unit, actor, contract_name, parsed, number=number, stage=stage, summary=summary, dry_run=dry_run, now=now
-        )
-
-    with store.read() as unit:
-        judged = attempt(unit, True)
-    if dry_run:
-        return judged
-    with store.write() as unit:
-        return attempt(unit, False)
 
 
 def _action(stage: str) -> str:

@@ -126,7 +126,10 @@ def test_the_other_document_under_a_number_is_a_conflict(store: Store) -> None:
 def _race(store: Store, documents: list[publishing.Parsed]) -> list[str]:
     def one(candidate: publishing.Parsed) -> str:
         try:
-            publication = publishing.publish_in(store, MEMBER, "stock", candidate, now=NOW)
+            with store.read() as unit:
+                publishing.publish(unit, MEMBER, "stock", candidate, dry_run=True, now=NOW)
+            with store.write() as unit:
+                publication = publishing.publish(unit, MEMBER, "stock", candidate, now=NOW)
         except Conflict:
             return "conflict"
         return "created" if publication.created else "same"

@@ -9,7 +9,7 @@ from policies.model.contract import Stage
 from policies.model.document import Document
 from registry import catalogue, publishing, transitions, waivers
 from registry.errors import Conflict, Forbidden, Invalid, NotFound, Rejected
-from registry.store import Store, Unit
+from registry.store import Unit
 from tests.unit.registry.world import (
     ADMIN,
     APPLICATION,
@@ -183,12 +183,3 @@ def test_an_approved_waiver_lets_a_finding_pass_and_is_named(unit: Unit) -> None
     assert publication.lint is not None
     assert [waiver.id for waiver in publication.lint.waived] == [asked.id]
     assert publication.lint.verdict == "pass"
-
-
-def test_publishing_in_units_of_its_own(store: Store) -> None:
-    def go(dry_run: bool) -> publishing.Publication:
-        return publishing.publish_in(store, MEMBER, "stock", parsed(), dry_run=dry_run, now=NOW)
-
-    assert (go(True).created, go(True).dry_run) == (True, True)
-    assert go(False).created is True
-    assert go(False).created is False
