@@ -54,7 +54,7 @@ def schema_30(raw: Any) -> dict[str, Any]:
             out[key] = [schema_30(member) for member in value]
         elif key == "properties":
             out[key] = {name: schema_30(member) for name, member in value.items()}
-        elif key == "not" or (key in {"items", "additionalProperties"} and isinstance(value, Mapping)):
+        elif key in {"not", "items"} or (key == "additionalProperties" and isinstance(value, Mapping)):
             out[key] = schema_30(value)
         else:
             out[key] = _copied(value)
