@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from registry.errors import Invalid, StorageError
 from registry.store.migrations import migrate
@@ -26,6 +27,8 @@ from registry.store.unit import Unit
 WRITERS_LOCK = 0x77656967  # "weig": the advisory lock that makes writers serial on PostgreSQL
 BUSY_SECONDS = 15
 """How long a writer waits for the one before it."""
+_POOL: dict[str, Any] = {"pool_size": 5, "max_overflow": 45, "pool_timeout": 10}
+"""More connections than the API has worker threads, so that a unit never waits for one."""
 POLL_SECONDS = 0.25
 """How soon a change made by another process is noticed."""
 
@@ -144,7 +147,9 @@ def open_store(url: str) -> Store:
     if kind == "sqlite":
         engine = _sqlite(parsed)
     elif kind in ("postgresql", "postgres"):
-        engine = create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, hide_parameters=True)
+        engine = create_engine(
+            parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, hide_parameters=True, **_POOL
+        )
     else:
         raise Invalid("/database_url", f"{kind} is not supported; use sqlite:///FILE or postgresql://HOST/DATABASE")
     store = Store(engine)
@@ -160,11 +165,14 @@ def open_store(url: str) -> Store:
 def _sqlite(url: URL) -> Engine:
     if not url.database or url.database == ":memory:":
         raise Invalid("/database_url", "SQLite needs a file: sqlite:///registry.db")
-    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    file = Path(url.database)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch(mode=0o600)  # it holds the key that signs tokens
     engine = create_engine(
         url.set(drivername="sqlite+pysqlite"),
         connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS},
         hide_parameters=True,  # parameters hold digests, and an exception is logged
+        **_POOL,
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -189,6 +197,15 @@ def _failures() -> Iterator[None]:
     """A database that is away or busy is `StorageError`; the driver's text may quote values and stays out of it."""
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
-        kind = type(error.orig).__name__ if error.orig is not None else type(error).__name__
-        raise StorageError(f"the registry's database is busy or cannot be reached ({kind})") from error
+    except DBAPIError as error:
+        # the bare class is what SQLite says of a file that is damaged or none of its own; subclasses not named here are
+        # faults of ours and stay what they are
+        if not isinstance(error, OperationalError | InterfaceError) and type(error) is not DatabaseError:
+            raise
+        raise _unavailable(type(error.orig or error).__name__) from error
+    except PoolTimeout as error:
+        raise _unavailable("too many units at once") from error
+
+
+def _unavailable(kind: str) -> StorageError:
+    return StorageError(f"the registry's database is busy or cannot be used ({kind})")

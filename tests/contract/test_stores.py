@@ -536,3 +536,15 @@ def test_closing_wakes_everybody(database_url: str) -> None:
     opened.close()
     waiter.join(5)
     assert got == [None]
+
+
+def test_many_units_at_once(store: Store) -> None:
+    together = threading.Barrier(30, timeout=30)
+
+    def look() -> int:
+        with store.read() as unit:
+            together.wait()  # all of them hold a unit now
+            return unit.teams.count()
+
+    with ThreadPoolExecutor(30) as pool:
+        assert [done.result() for done in [pool.submit(look) for _ in range(30)]] == [0] * 30
