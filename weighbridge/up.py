@@ -244,8 +244,9 @@ def _gateway_key(client: Client, home: Path) -> str:
         held is None
         or httpx.get(f"{client.url}/v1/whoami", headers={"Authorization": f"Bearer {held}"}, trust_env=False).is_error
     ):
-        if any(operator["name"] == "gateway" for operator in client.items("/v1/operators")):
-            client.delete("/v1/operators/gateway")
+        for operator in client.items("/v1/operators"):
+            if operator["name"] == "gateway" and not operator["revoked_at"]:
+                client.delete(f"/v1/operators/{operator['id']}")
         held = client.post("/v1/operators", {"name": "gateway", "role": "reader"})["key"]
         write_private(path, {"key": held})
     return str(held)

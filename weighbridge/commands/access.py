@@ -43,7 +43,7 @@ def show(application: Application, format: FormatOption = Format.TEXT) -> int:
     client = _client()
     held = client.get(f"/v1/applications/{application}")
     credentials = list(client.items(f"/v1/applications/{application}/credentials"))
-    subscriptions = list(client.items(f"/v1/applications/{application}/subscriptions"))
+    subscriptions = list(client.items("/v1/subscriptions", application=application))
     if format is Format.JSON:
         say_json({**held, "credentials": credentials, "subscriptions": subscriptions})
         return Exit.OK
@@ -81,7 +81,7 @@ def create(
     """Create an application, or change its scopes and sites."""
     client = _client()
     if client.find(f"/v1/consumers/{consumer}") is None:
-        client.put(f"/v1/consumers/{consumer}", {"title": consumer, "audience": audience})
+        client.put(f"/v1/consumers/{consumer}", {"name": consumer, "audience": audience})
     body = {"name": application, "consumer": consumer, "scopes": scope or [], "sites": site, "party": party}
     held = client.put(f"/v1/applications/{application}", body)
     if format is Format.JSON:
@@ -140,7 +140,9 @@ def _credential(application: str, kind: str, format: Format) -> int:
         from weighbridge.printing import err
 
         err.print(
-            f"{kind} {created['id']} of {application}; this is the only time it is shown", style="dim", markup=False
+            f"{kind} {created['credential']['id']} of {application}; this is the only time it is shown",
+            style="dim",
+            markup=False,
         )
     return Exit.OK
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +10,7 @@ import typer
 
 from weighbridge.commands import DryRun, FormatOption, split_reference
 from weighbridge.errors import CommandError, Exit
-from weighbridge.printing import Format, out, say_json, table, verdict
+from weighbridge.printing import Format, findings, out, say_json, table, verdict
 
 
 def register(app: typer.Typer) -> None:
@@ -74,7 +75,7 @@ def publish(
     print_reports(publication)
     reference = f"{name}@{version.get('number', number or '?')}"
     if dry_run:
-        out.print(f"[green]would publish[/] {reference} ({publication.get('bump', 'first')}); nothing was changed")
+        out.print(f"[green]would publish[/] {reference} (bump {publication.get('bump')}); nothing was changed")
     elif publication.get("created"):
         out.print(f"[green]{version.get('stage', 'published')}[/] {reference}  {version.get('digest', '')}")
     else:
@@ -82,21 +83,27 @@ def publish(
     return Exit.OK
 
 
-def print_reports(body: dict[str, Any] | Any) -> None:
-    """Every report of a publication or a refusal: gates first, then what they rest on."""
-    from weighbridge.printing import findings
-
-    for report in body.get("reports") or ():
-        shown = [f for f in report.get("findings") or () if f.get("severity") != "info"]
-        if not shown:
-            continue
-        against = f" against {report['against']}" if report.get("against") else ""
-        out.print(f"[bold]{report.get('family', 'report')}[/]{against}: {verdict(str(report.get('verdict', '')))}")
-        findings(shown)
-    hurt = body.get("impact") or {}
-    for application in hurt.get("applications") or ():
-        name = application if isinstance(application, str) else application.get("id", application)
-        out.print(f"[bold red]hurts[/] {name}")
+def print_reports(body: Mapping[str, Any]) -> None:
+    """What a publication or a refusal rests on: comparisons with proof, lint errors, gates, and whom it hurts."""
+    reports = body.get("reports") or {}
+    compared = [*(reports.get("comparisons") or ()), *filter(None, [reports.get("previous")])]
+    shown: set[str] = set()
+    for comparison in compared:
+        # a change that breaks several live versions in the same way is told once
+        fresh = [f for f in comparison["findings"] if f["severity"] != "info" and f.get("fingerprint") not in shown]
+        shown |= {str(f.get("fingerprint")) for f in fresh}
+        number, said = comparison.get("against"), comparison["verdict"]
+        out.print(f"compared with {number}: {verdict(said)}, bump {comparison['bump']}")
+        findings(fresh)
+    for name in ("lint", "gates"):
+        report = reports.get(name) or {}
+        held = report.get("findings") or ()
+        findings(f for f in held if f["severity"] == "error" or (name == "gates" and f["severity"] == "warning"))
+        warnings = sum(f["severity"] == "warning" for f in held)
+        if name == "lint" and warnings:
+            out.print(f"lint: {warnings} warnings, `weighbridge lint FILE` shows them", style="dim")
+    for application in (body.get("impact") or {}).get("hurt") or ():
+        out.print(f"[bold red]hurts[/] {application}")
 
 
 def list_contracts(format: FormatOption = Format.TEXT) -> int:

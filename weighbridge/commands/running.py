@@ -37,8 +37,8 @@ def up(
 def run_registry() -> int:
     """Run the registry (control plane). Settings: WEIGHBRIDGE_REGISTRY_* in the environment."""
     from pydantic import ValidationError
-    from registry.cli import serve
 
+    from registry.cli import serve
     from registry.settings import Settings
 
     try:
@@ -49,9 +49,9 @@ def run_registry() -> int:
 
 def run_gateway() -> int:
     """Run the gateway (data plane). Settings: WEIGHBRIDGE_GATEWAY_* in the environment."""
-    from gateway.cli import serve
     from pydantic import ValidationError
 
+    from gateway.cli import serve
     from gateway.settings import Settings
 
     try:

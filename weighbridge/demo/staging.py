@@ -31,21 +31,20 @@ def stage(client: Client, path: Path) -> dict[str, Any]:
     for plan in scene.SCENE["plans"]:
         _put(client, f"/v1/plans/{plan['name']}", plan)
     for consumer in scene.SCENE["consumers"]:
-        _put(client, f"/v1/consumers/{consumer['name']}", consumer)
+        _put(client, f"/v1/consumers/{consumer['id']}", consumer)
     for application in scene.SCENE["applications"]:
-        _put(client, f"/v1/applications/{application['id']}", application, leave={"subscriptions", "id"})
+        _put(client, f"/v1/applications/{application['id']}", application, leave=frozenset({"subscriptions", "id"}))
+        items = client.items("/v1/subscriptions", application=application["id"])
+        held = {(item["contract"], item["major"]): item["plan"] for item in items}
         for subscription in application["subscriptions"]:
-            where = f"{subscription['contract']}/{subscription['major']}"
-            held = client.find(f"/v1/applications/{application['id']}/subscriptions/{where}")
-            if held is None or held["plan"] != subscription["plan"]:
-                client.put(
-                    f"/v1/applications/{application['id']}/subscriptions/{where}", {"plan": subscription["plan"]}
-                )
+            contract, major, plan = subscription["contract"], subscription["major"], subscription["plan"]
+            if held.get((contract, major)) != plan:
+                client.put(f"/v1/applications/{application['id']}/subscriptions/{contract}/{major}", {"plan": plan})
     _retire_the_old(client)
     return _credentials(client, path)
 
 
-def _put(client: Client, where: str, body: Mapping[str, Any], *, leave: set[str] = frozenset()) -> None:  # type: ignore[assignment]
+def _put(client: Client, where: str, body: Mapping[str, Any], *, leave: frozenset[str] = frozenset()) -> None:
     wanted = {name: value for name, value in body.items() if name not in leave}
     held = client.find(where)
     if held is None or any(held.get(name) != value for name, value in wanted.items()):
@@ -111,7 +110,7 @@ def _credentials(client: Client, path: Path) -> dict[str, Any]:
             if ids.get(f"{application} {kind}") in live:
                 continue
             made = client.post(f"/v1/applications/{application}/credentials", {"kind": kind})
-            secrets[application], ids[f"{application} {kind}"] = made["secret"], made["id"]
+            secrets[application], ids[f"{application} {kind}"] = made["secret"], made["credential"]["id"]
             write_private(path, demo)
     return demo
 
