@@ -179,9 +179,21 @@ def _refused_by_connexion(request: ConnexionRequest, exc: Exception) -> Connexio
     detail = str(exc.detail or exc.title or "")
     if exc.status >= 500:
         log.error("%s %s failed: %s", outcome.call.contract, outcome.call.operation_id, detail)
-    code = "VALIDATION_FAILED" if exc.status < 500 else "INTERNAL_ERROR"
-    outcome.refusal = Refusal(exc.status, code, detail if exc.status < 500 else "Something broke here.")
+        outcome.refusal = Refusal(exc.status, "INTERNAL_ERROR", "Something broke here.")
+    else:
+        outcome.refusal = _refusal(exc.status, detail)
     return ConnexionResponse(status_code=exc.status, body="", mimetype=PROBLEM_JSON)
+
+
+def _refusal(status: int, detail: str) -> Refusal:
+    # the first line says what is wrong; a body's fault ends with its dotted path, the rest is the schema printed out
+    said = detail.partition("\n")[0]
+    message, _, path = said.rpartition(" - '")
+    errors = None
+    if message and path.endswith("'"):
+        pointer = "/" + path[:-1].replace(".", "/")
+        errors = [{"pointer": pointer[:300], "code": "VALIDATION_FAILED", "detail": message[:1000]}]
+    return Refusal(status, "VALIDATION_FAILED", said[:1000], errors=errors)
 
 
 def _failed(request: ConnexionRequest, exc: Exception) -> ConnexionResponse:

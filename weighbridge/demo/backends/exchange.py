@@ -134,14 +134,14 @@ class Refusal(Exception):
             "type": PROBLEMS + self.code.lower().replace("_", "-"),
             "title": self.code.replace("_", " ").capitalize(),
             "status": self.status,
-            "detail": self.detail,
+            "detail": self.detail[:1000],
             "code": self.code,
-            "requestId": request_id,
+            "requestId": request_id[:128],
             "retryable": self.retryable,
         }
         if site_id != HUB:
             body["siteId"] = site_id
-        if correlation_id:
+        if correlation_id and len(correlation_id) <= 64:
             body["correlationId"] = correlation_id
         if self.errors:
             body["errors"] = self.errors
