@@ -166,8 +166,11 @@ def _sqlite(url: URL) -> Engine:
     if not url.database or url.database == ":memory:":
         raise Invalid("/database_url", "SQLite needs a file: sqlite:///registry.db")
     file = Path(url.database)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.touch(mode=0o600)  # it holds the key that signs tokens
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)  # it holds the key that signs tokens
+    except OSError as error:
+        raise StorageError(f"the database file {file} cannot be made: {error.strerror}") from error
     engine = create_engine(
         url.set(drivername="sqlite+pysqlite"),
         connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS},

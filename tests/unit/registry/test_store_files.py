@@ -25,3 +25,9 @@ def test_a_file_that_is_no_database_is_a_storage_error(tmp_path: Path) -> None:
     file.write_text("this is not a database, but it is long enough to be looked at as one" * 10)
     with pytest.raises(StorageError):
         open_store(f"sqlite:///{file}")
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(StorageError, match=r"taken/registry\.db cannot be made"):
+        open_store(f"sqlite:///{tmp_path / 'taken' / 'registry.db'}")
