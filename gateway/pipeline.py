@@ -184,7 +184,8 @@ class Table:
         exchange.route = route
         exchange.operation_id = route.operation_id
         exchange.version = served.number
-        exchange.rest = exchange.path[sum(map(len, segments[:start])) + start - 1 :]
+        prefix = len(segments[1]) + 1 if start == 2 else len(segments[1]) + len(segments[2]) + 2
+        exchange.rest = exchange.path[prefix:]
         return None
 
     def _run(self, exchange: Exchange, chain: tuple[Callable[[Exchange], Outcome], ...]) -> Outcome:

@@ -98,8 +98,13 @@ class Templates(Generic[T]):
             else:
                 segment = segments[at]
                 at += 1
-                literal = node.literals.get(segment)
-                if literal is None or node.parameter is not None or node.patterns:
+                literal, whole = node.literals.get(segment), node.parameter
+                if literal is None and not node.patterns:
+                    if whole is not None and segment:  # the usual parameter: nothing else to come back to
+                        node = whole
+                        parameters += (segment,)
+                        continue
+                elif literal is None or whole is not None or node.patterns:
                     others = [(other, parameters + values, at) for other, values in node.others(segment)]
                     retry.extend(reversed(others))
                 if literal is not None:

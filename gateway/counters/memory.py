@@ -31,10 +31,12 @@ class Window:
 
     def wait(self, charge: Charge, now: int) -> int:
         """Nanoseconds until a unit may be taken; 0 when now."""
-        self._drop(now)
+        slices = self._slices
+        if slices and slices[0][0] < now // self._slice - SLICES:
+            self._drop(now)
         if self.total < charge.requests:
             return 0
-        return self._until_next(now) if self._slices else charge.window * SECOND
+        return self._until_next(now) if slices else charge.window * SECOND
 
     def take(self, charge: Charge, now: int) -> None:
         current = now // self._slice
@@ -64,39 +66,44 @@ class Window:
 
 
 class Rate:
-    """GCRA: `_tat` is the theoretical arrival time of the next conforming call."""
+    """GCRA: `_tat` is the theoretical arrival time of the next conforming call, `_interval` the nanoseconds a unit
+    takes, `_tolerance` how far ahead of its time a call may come."""
 
-    __slots__ = ("_tat",)
+    __slots__ = ("_charge", "_interval", "_tat", "_tolerance")
 
     def __init__(self) -> None:
         self._tat = 0
+        self._charge: Charge | None = None
+        self._interval = self._tolerance = 0
 
     def wait(self, charge: Charge, now: int) -> int:
+        if charge is not self._charge:  # new, or the plan changed its terms
+            self._charge = charge
+            self._interval = -(-charge.window * SECOND // max(1, charge.requests))
+            self._tolerance = self._interval * max(1, charge.burst or 1)
         if charge.requests < 1:
             return charge.window * SECOND
-        interval, tolerance = _terms(charge)
-        return max(0, max(self._tat, now) + interval - tolerance - now)
+        tat = self._tat
+        ahead = (tat - now if tat > now else 0) + self._interval - self._tolerance
+        return ahead if ahead > 0 else 0
 
     def take(self, charge: Charge, now: int) -> None:
-        self._tat = max(self._tat, now) + _terms(charge)[0]
+        tat = self._tat
+        self._tat = (tat if tat > now else now) + self._interval
 
     def level(self, charge: Charge, now: int) -> Level:
+        """Call it after `wait`, which takes up the terms."""
         if charge.requests < 1:
             return Level(charge, 0, charge.window)
-        interval, tolerance = _terms(charge)
-        used = max(0, self._tat - now)
-        remaining = max(0, tolerance - used) // interval
-        reset = used - (tolerance - (remaining + 1) * interval) if used else 0
-        return Level(charge, remaining, _seconds(reset))
+        used = self._tat - now
+        if used <= 0:
+            return Level(charge, self._tolerance // self._interval, 0)
+        room = self._tolerance - used
+        remaining = room // self._interval if room > 0 else 0
+        return Level(charge, remaining, _seconds((remaining + 1) * self._interval - room))
 
     def idle(self, now: int) -> bool:
         return self._tat <= now
-
-
-def _terms(charge: Charge) -> tuple[int, int]:
-    """Nanoseconds per unit, and how far ahead of its time a call may come."""
-    interval = -(-charge.window * SECOND // charge.requests)
-    return interval, interval * max(1, charge.burst or 1)
 
 
 def _seconds(nanoseconds: int) -> int:
@@ -145,21 +152,24 @@ class MemoryCounters:
         """Charge every limit, or, when one refuses, none."""
         now = self._clock()
         known = self._counters
-        pairs: list[tuple[Window | Rate, Charge]] = []
-        wait = fresh = 0
+        counters: list[Window | Rate] = []
+        longest = fresh = 0
         for charge in charges:
             counter = known.get(charge.key)
             if counter is None:
                 counter = known[charge.key] = Window(charge.window) if charge.burst is None else Rate()
                 fresh += 1
-            pairs.append((counter, charge))
-            wait = max(wait, counter.wait(charge, now))
-        if not wait:
-            for counter, charge in pairs:
+            counters.append(counter)
+            wait = counter.wait(charge, now)
+            if wait > longest:
+                longest = wait
+        if not longest:
+            for counter, charge in zip(counters, charges, strict=True):
                 counter.take(charge, now)
         if fresh:
             self._sweep(fresh, now)
-        return Standing(tuple([c.level(charge, now) for c, charge in pairs]), _seconds(wait) if wait else None)
+        levels = tuple([c.level(charge, now) for c, charge in zip(counters, charges, strict=True)])
+        return Standing(levels, _seconds(longest) if longest else None)
 
     async def close(self) -> None:
         self._counters.clear()
