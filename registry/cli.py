@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import logging
+import signal
 import socket
 import sys
+from types import FrameType
 
 import structlog
 import uvicorn
@@ -51,8 +53,6 @@ def serve(settings: Settings) -> int:
         server.run(sockets=[listener])
     except RegistryError as error:
         return _failed(str(error))
-    except KeyboardInterrupt:
-        pass  # uvicorn stopped in good order and then repeated the signal
     finally:
         listener.close()
         store.close()
@@ -60,11 +60,16 @@ def serve(settings: Settings) -> int:
 
 
 class _Server(uvicorn.Server):
-    """Wakes the gateways that wait for a snapshot before it drains: they would hold it up."""
+    """Ends in good order: `serve` returns instead of dying of the signal again, which is what uvicorn would have it do,
+    and the gateways that wait for a snapshot are answered before it drains: they would hold it up."""
 
     def __init__(self, config: uvicorn.Config, desk: Desk) -> None:
         super().__init__(config)
         self._desk = desk
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._desk.feed.close()
@@ -99,13 +104,16 @@ def _failed(reason: str) -> int:
 
 def _log_as(kind: str) -> None:
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    rendering = structlog.processors.JSONRenderer() if kind == "json" else structlog.dev.ConsoleRenderer()
+    rendering: list[structlog.typing.Processor]
+    if kind == "json":
+        rendering = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    else:  # the default formatter prints local variables, and these may hold keys
+        rendering = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            rendering,
+            *rendering,
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +38,23 @@ _ROOT = Path(__file__).resolve().parents[2]
 SPECIFICATION = _ROOT / "specs" / "registry" / "v1" / "openapi.yaml"
 
 
+@cache
 def specification() -> dict[str, Any]:
-    """The management API's own OpenAPI document."""
+    """The management API's own OpenAPI document. Do not change it."""
     tree: dict[str, Any] = yaml.load(SPECIFICATION.read_text(), yaml.CSafeLoader)
     return tree
 
 
 def create(desk: Desk) -> ASGIApp:
     """The ASGI application of a registry: management API, token endpoint, health."""
-    logging.getLogger("connexion").setLevel(logging.CRITICAL)  # it repeats every problem that we log ourselves
     tree = specification()
+    return Guard(tree, _governed(), plain_routes.create(desk, tree), desk)
+
+
+@cache
+def _governed() -> ASGIApp:
+    """The part that connexion serves. It holds no state of a registry: the guard brings the desk with each request."""
+    logging.getLogger("connexion").setLevel(logging.CRITICAL)  # it repeats every problem that we log ourselves
     app = connexion.AsyncApp(
         "registry",
         resolver=Resolver(lambda name: _endpoint(HANDLERS[name])),
@@ -56,10 +65,11 @@ def create(desk: Desk) -> ASGIApp:
             "body": {**VALIDATOR_MAP["body"], "application/json": _JsonBody},
         },
     )
-    app.add_api(tree)
+    app.add_api(deepcopy(specification()))
     for kind in (RegistryError, InvalidDocument, problems.Problem, ProblemException, HTTPException, Exception):
         app.add_error_handler(kind, _problem)
-    return Guard(tree, app, plain_routes.create(desk, tree), desk)
+    governed: ASGIApp = app
+    return governed
 
 
 def _endpoint(handler: Callable[..., Any]) -> Callable[..., Any]:

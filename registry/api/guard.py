@@ -50,12 +50,13 @@ class Guard:
         given = _header(scope, b"x-request-id")
         request_id = given.decode() if given and _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         scope = {**scope, DESK: self._desk, REQUEST_ID: request_id}
+        method = scope["method"]
         reply = _Reply(scope, send, request_id)
         started = time.perf_counter()
         try:
             app = self._route(scope)
             receive = await _read(scope, receive, by_default=b"json" if app is self._governed else b"")
-            if scope["method"] == "HEAD":
+            if method == "HEAD":
                 scope["method"] = "GET"
             await app(scope, receive, reply)
         except Exception as error:
@@ -64,7 +65,7 @@ class Guard:
         _log.info(
             "request",
             request_id=request_id,
-            method=scope["method"],
+            method=method,
             path=scope["path"],
             status=reply.status,
             ms=milliseconds,

@@ -94,13 +94,9 @@ def of(error: Exception, request_id: str) -> Problem:
         if status == 401:
             headers["WWW-Authenticate"] = CHALLENGE
         if status < 500:
-            return Problem(
-                status,
-                _SLUGS.get(status, "bad-request"),
-                HTTPStatus(status).phrase,
-                error.detail or "",
-                headers=headers,
-            )
+            title = HTTPStatus(status).phrase.capitalize()
+            detail = error.detail if error.detail and error.detail != HTTPStatus(status).phrase else ""
+            return Problem(status, _SLUGS.get(status, "bad-request"), title, detail, headers=headers)
     _log.error("unforeseen", request_id=request_id, error=type(error).__name__, exc_info=error)
     return Problem(500, "internal-error", "The registry failed", "The log knows more under this requestId.")
 

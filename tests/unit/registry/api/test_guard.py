@@ -1,0 +1,131 @@
+"""What never reaches connexion: wrong addresses and methods, large and malformed bodies; and the last resort."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from registry.api.guard import MAX_BODY
+from tests.unit.registry.api.conftest import Registry
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    "path", ["/nope", "/v1", "/v1/nope", "/v1/teams/", "/v1/teams/a/b", "/v1/teams/" + "a" * 201, "/"]
+)
+def test_nothing_there(registry: Registry, path: str) -> None:
+    registry.problem("GET", path, 404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("POST", "/v1/teams", "GET, HEAD"),
+        ("PATCH", "/v1/teams/a", "GET, PUT, DELETE, HEAD"),
+        ("OPTIONS", "/v1/contracts/a/versions", "GET, POST, HEAD"),
+        ("GET", "/v1/lint", "POST"),
+        ("TRACE", "/v1/whoami", "GET, HEAD"),
+    ],
+)
+def test_another_method_is_told_which_are_allowed(registry: Registry, method: str, path: str, allow: str) -> None:
+    registry.problem(method, path, 405, "METHOD_NOT_ALLOWED")
+    assert registry.call(method, path).headers["allow"] == allow
+
+
+def test_head_is_get_without_a_body(registry: Registry) -> None:
+    answer = registry.call("HEAD", "/v1/teams")
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b"\xff\xfe", "the body is not JSON: not UTF-8: byte 0 starts no character"),
+        (b"[" * 100_000, "the body is not JSON: nested more than 128 levels deep"),
+        (b'{"a":' * 100_000, "the body is not JSON: nested more than 128 levels deep"),
+    ],
+)
+def test_bodies_that_would_make_connexion_fail(registry: Registry, body: bytes, detail: str) -> None:
+    tree = registry.problem("PUT", "/v1/teams/a", 400, "BAD_REQUEST", content=body, headers=JSON)
+    assert tree["detail"] == detail
+    assert tree["errors"] == [{"pointer": "/body", "code": "MALFORMED", "detail": detail.partition(": ")[2]}]
+
+
+@pytest.mark.parametrize("body", [b'{"title": NaN}', b'{"title": Infinity}', b"{", b"{'a': 1}", b'{"a": "\\ud800"}'])
+def test_what_is_no_json(registry: Registry, body: bytes) -> None:
+    registry.problem("PUT", "/v1/teams/a", 400, "BAD_REQUEST", content=body, headers=JSON)
+    registry.problem("PUT", "/v1/teams/a", 400, "BAD_REQUEST", content=body)
+
+
+def test_brackets_in_strings_are_text(registry: Registry) -> None:
+    assert registry.ok("PUT", "/v1/teams/a", json={"title": "[" * 190 + '\\"'})["title"] == "[" * 190 + '\\"'
+
+
+def test_bodies_are_capped_whether_their_length_is_announced_or_not(registry: Registry) -> None:
+    large = b'{"title": "' + b"a" * MAX_BODY + b'"}'
+    registry.problem("PUT", "/v1/teams/a", 413, "PAYLOAD_TOO_LARGE", content=large, headers=JSON)
+
+    def chunks() -> Iterator[bytes]:
+        for start in range(0, len(large), 65536):
+            yield large[start : start + 65536]
+
+    registry.problem("PUT", "/v1/teams/a", 413, "PAYLOAD_TOO_LARGE", content=chunks(), headers=JSON)
+
+
+def test_a_chunked_body_is_read_like_any_other(registry: Registry) -> None:
+    answer = registry.call("PUT", "/v1/teams/a", content=iter([b'{"title"', b': "A"}']), headers=JSON)
+    assert (answer.status_code, answer.json()["title"]) == (201, "A")
+
+
+def test_request_ids_are_taken_over_when_they_are_harmless(registry: Registry) -> None:
+    assert (
+        registry.call("GET", "/healthz", headers={"X-Request-Id": "abc-1.2_3"}).headers["x-request-id"] == "abc-1.2_3"
+    )
+    for odd in ("a b", "x" * 129, 'a"b'):
+        assert registry.call("GET", "/healthz", headers={"X-Request-Id": odd}).headers["x-request-id"] != odd
+
+
+def test_the_unforeseen_is_one_opaque_500(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("password=hunter2")
+
+    monkeypatch.setattr("registry.operators.teams", broken)
+    tree = registry.problem("GET", "/v1/teams", 500, "INTERNAL_ERROR")
+    assert "hunter2" not in str(tree)
+    assert tree["retryable"] is True
+    monkeypatch.setattr("registry.api.plain_routes.problems.of", broken)
+    assert registry.call("GET", "/nope").status_code == 500
+
+
+def test_a_database_that_is_away_is_a_503(registry: Registry) -> None:
+    registry.store.close()
+    tree = registry.problem("GET", "/v1/teams", 503, "STORAGE_UNAVAILABLE")
+    assert tree["retryable"] is True
+    assert registry.call("GET", "/v1/teams").headers["retry-after"] == "1"
+    registry.problem("GET", "/readyz", 503, "STORAGE_UNAVAILABLE")
+    assert registry.call("GET", "/healthz").json() == {"status": "alive"}
+
+
+def test_readiness(registry: Registry) -> None:
+    assert registry.call("GET", "/readyz", key=None).json() == {"status": "ready", "revision": 1}
+    assert registry.call("GET", "/v1/openapi.json", key=None).json()["openapi"] == "3.0.3"
+
+
+def test_many_gateways_wait_without_a_thread_each(registry: Registry) -> None:
+    """Sixty waiters, more than there are worker threads, and an ordinary request still passes; all are told at once."""
+
+    async def story() -> None:
+        feed = type(registry.desk.feed)(registry.store)
+        first = await feed.current()
+        assert first is not None
+        waiting = [asyncio.create_task(feed.other_than(first.digest, 20)) for _ in range(60)]
+        while len(feed._waiting) < 60:
+            await asyncio.sleep(0)
+        await asyncio.wait_for(feed.current(), 5)
+        await asyncio.to_thread(registry.ok, "PUT", "/v1/teams/a", json={})
+        registry.ok("PUT", "/v1/plans/p", json={})
+        rows = await asyncio.wait_for(asyncio.gather(*waiting), 5)
+        assert {row.digest for row in rows if row} == {registry.store.snapshot().digest}  # type: ignore[union-attr]
+
+    asyncio.run(story())
