@@ -170,6 +170,7 @@ def _framed(frame: str, fragment: str, openapi: str) -> Document:
 
 F = TypeVar("F", bound=Callable[[Any], Iterator[Said]])
 _rules: dict[str, Rule] = {}
+_by_kind: dict[Kind, tuple[Rule, ...]] = {}
 
 
 def rule(
@@ -197,6 +198,7 @@ def rule(
             examples={name: cases for name, cases in examples.items() if cases},
             taxonomy={"direction": direction, "area": area, "kind": kind, "action": action},
         )
+        _by_kind.pop(kind, None)
         _rules[entry.id] = Rule(entry, kind, function, frozenset(settles), bump)
         return function
 
@@ -205,7 +207,9 @@ def rule(
 
 def rules(kind: Kind) -> tuple[Rule, ...]:
     """The rules that look at one kind of pair, sorted by id."""
-    return tuple(_rules[id_] for id_ in sorted(_rules) if _rules[id_].kind == kind)
+    if kind not in _by_kind:
+        _by_kind[kind] = tuple(_rules[id_] for id_ in sorted(_rules) if _rules[id_].kind == kind)
+    return _by_kind[kind]
 
 
 def rule_of(id_: str) -> Rule:

@@ -125,6 +125,8 @@ class Leaves:
         if found is NONE:
             # a value with members or items needs the rest of it to be right as well
             found = witnesses.between(step, [witnesses.instances.of(witnesses.sent(step))])
+        if found is NONE and witnesses.is_exhausted:
+            found = of_leaf(inner, outer)
         return found
 
     def _attach(self, claim: Claim, found: Any, where: Where) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from policies.compat.claims import Said, request, response, rule
-from policies.compat.shapes import ANYTHING, Shape, Term
+from policies.compat.shapes import Shape, Term
 from policies.findings import Severity
 from policies.model.schema import Direction
 
@@ -94,7 +94,7 @@ def request_property_ignored(pair: MemberPair) -> Iterator[Said]:
     """
     if not pair.is_("request") or pair.old is None or pair.new is not None:
         return
-    if not is_closed(pair.new_object) and not (pair.new_object.additional or ANYTHING).nodes:
+    if not is_closed(pair.new_object) and not is_free(pair.new_object):
         yield Said(f"{pair.path} is no longer read", fix=f"keep declaring {pair.name}, deprecated")
 
 
@@ -186,7 +186,7 @@ def response_optional_property_removed(pair: MemberPair) -> Iterator[Said]:
     """
     if not pair.is_("response") or pair.old is None or pair.new is not None or pair.was_required:
         return
-    if not (pair.new_object.additional or ANYTHING).nodes or is_closed(pair.new_object):
+    if is_closed(pair.new_object) or not is_free(pair.new_object):
         yield Said(f"{pair.path} no longer comes", fix=f"keep sending {pair.name}, deprecated")
 
 

@@ -94,8 +94,14 @@ class Walk:
 
     def _security(self, old: Operation, new: Operation, where: Where) -> None:
         pair = SecurityPair(alternatives(self.old, old), alternatives(self.new, new))
-        if pair.old != pair.new:
-            self.ledger.apply("security", pair, _directed(where, "request"))
+        if pair.old == pair.new:
+            return
+        # most operations share the document's security, so the same change is told once
+        key = ("security", tuple(tuple(sorted(side.items())) for side in (*pair.old, {"": frozenset()}, *pair.new)))
+        there = Where(_security_at(old), _security_at(new), operation=where.operation, direction="request")
+        with self.ledger.once(key, where.operation) as first:
+            if first:
+                self.ledger.apply("security", pair, there)
 
     # -- parameters ---------------------------------------------------------------------------------------------------
 
@@ -269,8 +275,8 @@ def _fallback(status: str, responses: Mapping[str, Response]) -> Response | None
     return responses.get(f"{status[0]}XX") or responses.get("default")
 
 
-def _directed(where: Where, direction: Direction) -> Where:
-    return Where(where.old, where.new, where.name, where.operation, direction)
+def _security_at(operation: Operation) -> str:
+    return f"{operation.pointer}/security" if "security" in operation.raw else "/security"
 
 
 def _named(where: Where, name: str, *, wire: bool = False, media_type: str = "") -> Where:

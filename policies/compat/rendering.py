@@ -12,7 +12,7 @@ from typing import Any
 
 from policies.compat.shapes import Reader, Rest, Shape, Term, leaf_schema
 
-_MOST = 2000
+_MOST = 600
 READABLE = frozenset(
     {"anyOf", "oneOf", "not", "if", "contains", "propertyNames", "dependentSchemas", "dependentRequired"}
 )

@@ -2,125 +2,147 @@
 
 Compares shapes, so an inlined reference, a regrouped ``allOf``, a reordered enum or a 3.0 document rewritten as 3.1
 is no difference. Prose is not looked at. Recursive schemas are the same when nothing contradicts it (coinduction).
+
+The subtle thing: every pair of terms is looked at once in the life of a `Sameness`. A pair that differs by itself
+taints the pairs that lead to it; whatever stays untainted is the same. Nothing recurses, so neither long chains of
+references nor deep schemas cost more than their length.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from policies.compat.shapes import ANYTHING, PROSE, Reader, Term, canonical_value
+from policies.compat.identity import Identity
+from policies.compat.shapes import ANYTHING, PROSE, Reader, Rest, Shape, Term, canonical_value
 from policies.model.document import Document, UnresolvedReference
 
 _Key = tuple[tuple[str, ...], tuple[str, ...]]
+_Pairs = list[tuple[Term, Term]]
 _DEEPEST = 150
 
 
 class Sameness:
     """Remembers every pair of terms it was asked about, for one direction."""
 
-    def __init__(self, old: Reader, new: Reader) -> None:
+    def __init__(self, old: Reader, new: Reader, identity: Identity) -> None:
         self.old = old
+        self.identity = identity
         self.new = new
         self._known: dict[_Key, bool] = {}
-        self._trail: list[_Key] = []
-        self._depth = 0
 
     def same(self, a: Term, b: Term) -> bool:
+        """Whether the two admit the same values, as far as their writing shows; prose aside."""
         key = (a.key, b.key)
-        known = self._known.get(key)
-        if known is not None:
-            return known
-        if self._depth > _DEEPEST:
-            return False
-        self._known[key] = True
-        mark = len(self._trail)
-        self._trail.append(key)
-        self._depth += 1
-        verdict = self._compare(a, b)
-        self._depth -= 1
-        if not verdict:
-            # whatever was found equal while this pair was assumed equal has to be asked again
-            for tentative in self._trail[mark:]:
-                self._known.pop(tentative, None)
-            del self._trail[mark:]
-            self._known[key] = False
-        return verdict
+        if key not in self._known:
+            self._explore(key, a, b)
+        return self._known[key]
 
-    def _compare(self, a: Term, b: Term) -> bool:
-        x, y = self.old.shape(a), self.new.shape(b)
-        if x.facts.keys() != y.facts.keys() or x.required != y.required or len(x.prefix) != len(y.prefix):
-            return False
-        for key, value in x.facts.items():
-            if value != y.facts[key] and not (key == "enum" and value.keys() == y.facts[key].keys()):
-                return False
-        if {k: v for k, v in x.notes.items() if v is not False} != {k: v for k, v in y.notes.items() if v is not False}:
-            return False
-        if (x.additional is None) != (y.additional is None) and not _is_open(x.additional, y.additional):
-            return False
-        if (x.additional is None or y.additional is None) and x.properties.keys() != y.properties.keys():
-            return False
-        return self._parts(x, y) and self._rest(x.rest, y.rest)
+    def _explore(self, start: _Key, a: Term, b: Term) -> None:
+        parents: dict[_Key, list[_Key]] = {start: []}
+        tainted: list[_Key] = []
+        todo = [(start, a, b)]
+        while todo:
+            key, mine, theirs = todo.pop()
+            if len(mine.nodes) == len(theirs.nodes) == 1 and self.identity.alike(
+                mine.nodes[0].value, theirs.nodes[0].value
+            ):
+                continue
+            parts = self._parts(self.old.shape(mine), self.new.shape(theirs))
+            if parts is None:
+                tainted.append(key)
+                continue
+            for x, y in parts:
+                child = (x.key, y.key)
+                known = self._known.get(child)
+                if known is False:
+                    tainted.append(key)
+                elif known is None:
+                    if child not in parents:
+                        parents[child] = []
+                        todo.append((child, x, y))
+                    parents[child].append(key)
+        different: set[_Key] = set()
+        while tainted:
+            key = tainted.pop()
+            if key not in different:
+                different.add(key)
+                tainted += parents[key]
+        self._known.update((key, key not in different) for key in parents)
 
-    def _parts(self, x: Any, y: Any) -> bool:
-        if x.properties.keys() != y.properties.keys() or x.patterned.keys() != y.patterned.keys():
-            return False
-        for name, term in x.properties.items():
-            if not self.same(term, y.properties[name]):
-                return False
-        for name, term in x.patterned.items():
-            if not self.same(term, y.patterned[name]):
-                return False
-        for mine, other in zip(x.prefix, y.prefix, strict=True):
-            if not self.same(mine, other):
-                return False
-        for mine, other in ((x.items, y.items), (x.additional, y.additional)):
-            if not self.same(mine or ANYTHING, other or ANYTHING):
-                return False
-        return True
+    def _parts(self, x: Shape, y: Shape) -> _Pairs | None:
+        """The parts that must be the same as well, or ``None`` when the two differ by themselves."""
+        if _signature(x) != _signature(y):
+            return None
+        pairs = [(x.properties[name], y.properties[name]) for name in x.properties]
+        pairs += [(x.patterned[name], y.patterned[name]) for name in x.patterned]
+        pairs += zip(x.prefix, y.prefix, strict=True)
+        pairs.append((x.items or ANYTHING, y.items or ANYTHING))
+        pairs.append((x.additional or ANYTHING, y.additional or ANYTHING))
+        for mine, theirs in zip(_sorted(x.rest), _sorted(y.rest), strict=True):
+            found = self._rest_parts(mine, theirs)
+            if found is None:
+                return None
+            pairs += found
+        return pairs
 
-    def _rest(self, x: list[Any], y: list[Any]) -> bool:
-        if len(x) != len(y):
-            return False
-        left = list(y)
-        for entry in x:
-            for index, other in enumerate(left):
-                if self.same_rest(entry, other):
-                    del left[index]
-                    break
-            else:
-                return False
-        return True
+    def _rest_parts(self, mine: Rest, theirs: Rest) -> _Pairs | None:
+        if mine[0] != theirs[0] or type(mine[1]) is not type(theirs[1]):
+            return None
+        a, b = list(_terms(mine[1])), list(_terms(theirs[1]))
+        if not a and not b:
+            return [] if same_raw(self.old.document, mine[1], self.new.document, theirs[1]) else None
+        if isinstance(mine[1], Mapping):
+            return list(zip(a, b, strict=True)) if sorted(mine[1]) == sorted(theirs[1]) else None
+        if len(a) != len(b):
+            return None
+        # the order of alternatives means nothing; those that look alike from outside are taken in order
+        a.sort(key=lambda term: repr(_signature(self.old.shape(term))))
+        b.sort(key=lambda term: repr(_signature(self.new.shape(term))))
+        return list(zip(a, b, strict=True))
 
-    def same_rest(self, entry: Any, other: Any) -> bool:
-        """Whether two entries of `Shape.rest` say the same."""
-        (keyword, mine), (other_keyword, theirs) = entry, other
-        if keyword != other_keyword or type(mine) is not type(theirs):
+    def same_rest(self, mine: Rest, theirs: Rest) -> bool:
+        """Whether two entries of `Shape.rest` say the same, in whatever order."""
+        pairs = self._rest_parts(mine, theirs)
+        if pairs is None:
             return False
-        if isinstance(mine, list) and mine and isinstance(mine[0], Term):
-            return self._same_terms(mine, theirs)
-        if isinstance(mine, dict) and mine and all(isinstance(term, Term) for term in mine.values()):
-            if mine.keys() != theirs.keys():
-                return False
-            return all(self.same(term, theirs[name]) for name, term in mine.items())
-        return same_raw(self.old.document, mine, self.new.document, theirs)
-
-    def _same_terms(self, mine: list[Term], theirs: list[Term]) -> bool:
-        if len(mine) != len(theirs):
+        if all(self.same(a, b) for a, b in pairs):
+            return True
+        if isinstance(mine[1], Mapping):
             return False
-        left = list(theirs)
-        for term in mine:
-            for index, other in enumerate(left):
-                if self.same(term, other):
-                    del left[index]
-                    break
-            else:
+        left = [b for _, b in pairs]
+        for a, _ in pairs:
+            match = next((b for b in left if self.same(a, b)), None)
+            if match is None:
                 return False
+            left.remove(match)
         return True
 
 
-def _is_open(a: Term | None, b: Term | None) -> bool:
-    return not (a or ANYTHING).nodes and not (b or ANYTHING).nodes
+def _terms(value: Any) -> Iterator[Term]:
+    if isinstance(value, Mapping):
+        value = [value[name] for name in sorted(value)]
+    if isinstance(value, list):
+        yield from (entry for entry in value if isinstance(entry, Term))
+
+
+def _sorted(rest: list[Rest]) -> list[Rest]:
+    return sorted(rest, key=lambda entry: entry[0])
+
+
+def _signature(shape: Shape) -> tuple[Any, ...]:
+    """What can be compared without looking at the parts."""
+    facts = {key: frozenset(value) if key == "enum" else value for key, value in shape.facts.items()}
+    notes = {key: canonical_value(value) for key, value in shape.notes.items() if value is not False}
+    return (
+        sorted((key, sorted(value) if isinstance(value, frozenset) else value) for key, value in facts.items()),
+        sorted(notes.items()),
+        sorted(shape.required),
+        sorted(shape.properties),
+        sorted(shape.patterned),
+        len(shape.prefix),
+        [(key, len(value) if isinstance(value, list) else 0) for key, value in _sorted(shape.rest)],
+    )
 
 
 def same_raw(old: Document, a: Any, new: Document, b: Any) -> bool:

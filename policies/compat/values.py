@@ -16,6 +16,7 @@ from typing import Any
 
 from policies.compat.claims import Claim, Said
 from policies.compat.containment import Answer, contained, disjoint
+from policies.compat.identity import Identity
 from policies.compat.instances import NONE
 from policies.compat.leaves import Leaves
 from policies.compat.ledger import Ledger, Where
@@ -28,7 +29,7 @@ from policies.compat.witness import Step, Witnesses
 from policies.model.document import Document, Node
 from policies.model.schema import Direction
 
-_DEEPEST = 60
+_DEEPEST = 25
 _WIRE_TYPES = frozenset({"integer", "number", "boolean", "string"})
 
 
@@ -37,9 +38,12 @@ class Values:
 
     def __init__(self, old: Document, new: Document, ledger: Ledger) -> None:
         self.ledger = ledger
+        self._deferred: list[tuple[Term, Term, Where]] = []
+        """Pairs met too far down; they start anew once the stack is empty, so that no chain is too long."""
         directions: tuple[Direction, ...] = ("request", "response")
         self._readers = {direction: (Reader(old, direction), Reader(new, direction)) for direction in directions}
-        self._sameness = {direction: Sameness(*self._readers[direction]) for direction in directions}
+        identity = Identity(old, new)
+        self._sameness = {direction: Sameness(*self._readers[direction], identity) for direction in directions}
         self._witnesses = {
             direction: Witnesses(*self._readers[direction], sends_old=direction == "request")
             for direction in directions
@@ -51,6 +55,8 @@ class Values:
         assert where.direction is not None
         mine, theirs = self._readers[where.direction]
         self._terms(mine.term(old), theirs.term(new), where)
+        while self._deferred:
+            self._terms(*self._deferred.pop())
 
     def is_scalar(self, document: Document, node: Node) -> bool:
         """Neither a list nor an object: its style in an address makes no difference."""
@@ -62,11 +68,11 @@ class Values:
     # -- one pair -----------------------------------------------------------------------------------------------------
 
     def _terms(self, old: Term, new: Term, where: Where) -> None:
-        where = replace(where, old=old.pointer or where.old, new=new.pointer or where.new)
         if self._sameness[where.direction or "request"].same(old, new):
             return
+        where = replace(where, old=old.pointer or where.old, new=new.pointer or where.new)
         if len(where.trail) > _DEEPEST:
-            self.leaves.unproven(where, "it is nested too deeply to be followed")
+            self._deferred.append((old, new, replace(where, trail=(), part=None)))
             return
         where = replace(where, trail=(*where.trail, Step(old, new, where.part)), part=None)
         place = (where.old, where.new) if not (old.nodes and new.nodes) else ()
@@ -97,16 +103,22 @@ class Values:
     def _members(self, x: Shape, y: Shape, where: Where) -> list[str]:
         assert where.direction is not None
         mine, theirs = self._readers[where.direction]
+        same = self._sameness[where.direction].same
         declared = x.properties.keys() | y.properties.keys()
         for name in sorted(declared | x.required | y.required):
             old, new = x.properties.get(name), y.properties.get(name)
             if (old and mine.is_hidden(old)) and (new and theirs.is_hidden(new)):
                 continue
+            if old and new and (name in x.required) == (name in y.required) and same(old, new):
+                continue
             pair = MemberPair(name, where.name, where.direction, old, new, x, y)
             there = where.at(
-                old.pointer if old else where.old, new.pointer if new else where.new, f"{where.name}.{name}"
+                old.pointer if old else where.old,
+                new.pointer if new else where.new,
+                f"{where.name}.{name}",
+                ("member", name),
             )
-            self.ledger.apply("member", pair, there)
+            self._show_member(self.ledger.apply("member", pair, there), name, where)
             counterpart = self._counterpart(pair)
             if counterpart is not None:
                 self._terms(*counterpart, there)
@@ -128,7 +140,10 @@ class Values:
             return
         witnesses = self._witnesses[where.direction]
         sender, make = witnesses.sent(where.trail[-1]), witnesses.instances.of
-        found = witnesses.between(where.trail[-1], (make(sender), make(sender, including=name)))
+        offered = [make(sender), make(sender, including=name)]
+        if any(claim.rule.entry.taxonomy["action"] in ("removed", "narrowed") for claim in hurting):
+            offered.reverse()
+        found = witnesses.between(where.trail[-1], offered)
         if found is not NONE:
             self.ledger.witnessed(hurting, witnesses.lifted(where.trail, found))
 
@@ -280,6 +295,14 @@ class Values:
 
 def _exclusive(reader: Reader, terms: list[Term]) -> bool:
     """Whether no value fits two of the alternatives, so that ``oneOf`` refuses nothing ``anyOf`` would admit."""
+    seen: frozenset[str] = frozenset()
+    for term in terms:
+        types = reader.shape(term).types
+        if types & seen:
+            break
+        seen |= types
+    else:
+        return True
     texts = [Rendering(reader, False).schema(term) for term in terms]
     return all(disjoint(a, b) for index, a in enumerate(texts) for b in texts[index + 1 :])
 

@@ -41,7 +41,9 @@ _TEXTS = (
 _NUMBERS = (0, 1, -1, 0.5, 2, 10, 100, 1000, -0.5, 0.01, 0.001, 0.0001, 0.0375, 2**31, 2**53, 10**12)
 _OTHERS: tuple[Any, ...] = (None, True, False, [], {}, ["a"], [1])
 _LONGEST = 2000
-_MOST = 400
+_MOST = 1000
+_LARGEST = 4000
+"""Definitions that are compiled for one report."""
 
 
 class Step(NamedTuple):
@@ -62,13 +64,15 @@ class Witnesses:
         self.sends_old = sends_old
         self.instances = Instances(self.sender)
         self._validators: dict[tuple[bool, tuple[str, ...]], jsonschema_rs.Draft202012Validator | None] = {}
-        self._asked = 0
+        self._asked = self._spent = 0
+
+    @property
+    def is_exhausted(self) -> bool:
+        return self._asked > _MOST or self._spent > _LARGEST
 
     def between(self, step: Step, proposals: Iterable[Any]) -> Any:
         """The first proposal that the sender's term admits and the receiver's refuses, or `NONE`."""
         self._asked += 1
-        if self._asked > _MOST:
-            return NONE
         inner, outer = (step.old, step.new) if self.sends_old else (step.new, step.old)
         return _first(self._validator(True, inner), self._validator(False, outer), proposals)
 
@@ -91,12 +95,15 @@ class Witnesses:
         if key not in self._validators:
             reader = self.sender if sending else self.receiver
             parts = [{"$ref": "#" + node.pointer.replace("%", "%25")} for node in term.nodes]
+            if self.is_exhausted:
+                return None
             try:
                 schema = dialect.standalone(
                     reader.document, Node({"allOf": parts} if parts else {}, ""), reader.direction
                 )
             except UnresolvedReference:
                 schema = {"$ref": "#/nowhere"}
+            self._spent += 1 + len(schema.get("$defs", ()))
             self._validators[key] = compiled(schema)
         return self._validators[key]
 

@@ -34,6 +34,7 @@ def standalone(document: Document, node: Node, direction: Direction) -> dict[str
     """
     translation = _Translation(document, direction)
     schema = translation.schema(node.value, node.pointer)
+    translation.definitions_reached()
     root: dict[str, Any] = {"$schema": DIALECT}
     root.update(schema if isinstance(schema, dict) else ({} if schema else {"not": {}}))
     if translation.definitions:
@@ -58,6 +59,7 @@ class _Translation:
         self.hidden = "readOnly" if direction == "request" else "writeOnly"
         self.definitions: dict[str, Any] = {}
         self.names: dict[str, str] = {}
+        self.waiting: list[tuple[str, Node]] = []
 
     def schema(self, raw: Any, pointer: str) -> Any:
         if not isinstance(raw, Mapping):
@@ -85,15 +87,22 @@ class _Translation:
         return out
 
     def reference(self, reference: str, pointer: str) -> str:
-        """The ``$defs`` name of a reference, translated on first sight (so recursion ends)."""
+        """The ``$defs`` name of a reference, which is put down for translation on first sight (so recursion ends)."""
         target = self.document.resolve({"$ref": reference}, pointer)
         if target.pointer not in self.names:
             short = target.pointer.rsplit("/", 1)[-1].replace("~1", "_").replace("~0", "_").replace("%", "_")
             name = short if short not in self.definitions else f"{short}_{len(self.names)}"
             self.names[target.pointer] = name
             self.definitions[name] = True
-            self.definitions[name] = self.schema(target.value, target.pointer)
+            self.waiting.append((name, target))
         return f"#/$defs/{self.names[target.pointer]}"
+
+    def definitions_reached(self) -> None:
+        """Translate what references led to, and what that leads to. One after the other: a chain of references may be
+        longer than the stack is deep."""
+        while self.waiting:
+            name, target = self.waiting.pop()
+            self.definitions[name] = self.schema(target.value, target.pointer)
 
     @staticmethod
     def _from_30(raw: Mapping[str, Any], out: dict[str, Any]) -> None:
