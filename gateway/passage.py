@@ -207,12 +207,10 @@ class Passage(Answer):
         elif not self._ended:
             self.client.hold(True)
 
-    def upstream_ready(self, line: Line) -> None:
-        """A connection to the upstream stands: write what we have."""
-        assert self._pool is not None
+    def upstream_ready(self, line: Line) -> bool:
+        """A connection to the upstream stands: write what we have, unless nobody waits for it any more."""
         if self._over or self._replying:
-            self._pool.unused(line)
-            return
+            return False
         self._line = line
         line.start(
             self._outgoing,
@@ -225,6 +223,7 @@ class Passage(Answer):
         if not self._ended:
             self._outgoing = b""  # what was streamed cannot be sent twice
             self.client.hold(False)
+        return True
 
     def upstream_writable(self, writable: bool) -> None:
         self.client.hold(not writable)

@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     """Between "not ready" and "no longer accepting": the time a load balancer needs to notice. Part of the drain."""
 
     log: Literal["json", "console"] = "json"
+    """How the process's own log lines are written, to standard error."""
     access_log: str = "-"
     """A path, ``-`` for standard output, or empty for none."""
 

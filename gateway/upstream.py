@@ -14,7 +14,7 @@ import asyncio
 import ssl
 import time
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Coroutine, Hashable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,6 +29,9 @@ EJECT_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 RETRY_SHARE = 0.2
 """Retries may be at most this share of recent requests."""
 FORGET_POOL_SECONDS = 300.0
+MAX_CONNECTING = 4
+"""Connections being opened to one upstream at a time. A burst must not overflow the accept queue of a small backend
+(five in Python's standard server): the kernel drops what is too much and asks again a whole second later."""
 
 
 class Address:
@@ -62,10 +65,11 @@ class Pool:
         self._ejections = 0
         self._open_until = 0.0
         self._retry_credit = 10.0
+        self._waiting: deque[tuple[Spec, Taker, float]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def acquire(self, spec: Spec, taker: Taker, *, fresh: bool = False) -> Line | Problem | None:
-        """A pooled line at once, or ``None`` when one is being connected (then `Taker.upstream_ready` or
+        """A pooled line at once, or ``None`` when the taker has to wait for one (then `Taker.upstream_ready` or
         `Taker.upstream_lost` follows), or the reason why not. `fresh` insists on a new connection."""
         self.used_at = self.upstreams.now
         if self.in_flight >= spec.max_concurrent:
@@ -83,9 +87,11 @@ class Pool:
             line = self.idle.pop()
             if line.transport is not None and not line.transport.is_closing():
                 return line
-        task = asyncio.get_running_loop().create_task(self._connect(spec, taker))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        if fresh:
+            self._start(self._connect(spec, taker))
+            return None
+        self._waiting.append((spec, taker, time.monotonic() + spec.connect_timeout))
+        self._connect_more()
         return None
 
     def may_retry(self) -> bool:
@@ -96,7 +102,24 @@ class Pool:
         self.retries += 1
         return True
 
-    async def _connect(self, spec: Spec, taker: Taker) -> None:
+    def _connect_more(self) -> None:
+        """Open as many connections as there are takers waiting, a few at a time; who waits takes the first that is
+        free, be it new or given back."""
+        while len(self._tasks) < min(MAX_CONNECTING, len(self._waiting)):
+            self._start(self._connect(self._waiting[0][0], None))
+
+    def _start(self, connecting: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(connecting)
+        self._tasks.add(task)
+        task.add_done_callback(self._connected)
+
+    def _connected(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not self.upstreams.closing:
+            self._connect_more()
+
+    async def _connect(self, spec: Spec, taker: Taker | None) -> None:
+        """Connect for one taker, or for whoever waits."""
         address = self.address
         self.connects += 1
         try:
@@ -108,28 +131,52 @@ class Pool:
             problem = UPSTREAM_TIMEOUT
         except (OSError, UnicodeError):  # UnicodeError: a host that cannot be encoded for DNS
             problem = UPSTREAM_UNREACHABLE
-        except asyncio.CancelledError:
-            self.in_flight -= 1
-            raise
         else:
-            taker.upstream_ready(line)
+            if taker is None:
+                self.put_back(line)
+            elif not taker.upstream_ready(line):
+                self._gone()
+                self.put_back(line)
             return
-        self.in_flight -= 1
         self.failed()
-        taker.upstream_lost(problem, stale=False)
+        if taker is not None:
+            self._disappoint(taker, problem)
+        elif self._open_until:
+            while self._waiting:
+                self._disappoint(self._waiting.popleft()[1], problem)
+        elif self._waiting:
+            self._disappoint(self._waiting.popleft()[1], problem)
 
-    def unused(self, line: Line) -> None:
-        """A line was connected for a taker that is gone."""
+    def _gone(self) -> None:
+        """A taker no longer wants a line."""
         self.in_flight -= 1
         self.probing = False
-        self.put_back(line)
+
+    def _disappoint(self, taker: Taker, problem: Problem) -> None:
+        self._gone()
+        taker.upstream_lost(problem, stale=False)
 
     def put_back(self, line: Line) -> None:
-        if len(self.idle) >= self.upstreams.max_idle or self.upstreams.closing:
+        """A line is free, for whoever waits or for later. Its last taker may still be reading the reply from it."""
+        if len(self.idle) >= self.upstreams.max_idle + len(self._waiting) or self.upstreams.closing:
             line.close()
-        else:
-            line.idle_since = self.upstreams.now
-            self.idle.append(line)
+            return
+        line.idle_since = self.upstreams.now
+        self.idle.append(line)
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._hand_out)
+
+    def _hand_out(self) -> None:
+        """Give the lines that are free to those who waited longest."""
+        while self._waiting and self.idle:
+            line = self.idle.pop()
+            if line.transport is None or line.transport.is_closing():
+                continue
+            _, taker, _ = self._waiting.popleft()
+            if not taker.upstream_ready(line):
+                self._gone()
+                self.idle.append(line)
+        self._connect_more()
 
     def forget(self, line: Line) -> None:
         try:
@@ -164,6 +211,8 @@ class Pool:
         oldest = now - self.upstreams.keepalive_seconds
         while self.idle and self.idle[0].idle_since < oldest:
             self.idle.popleft().close()
+        while self._waiting and self._waiting[0][2] < now:
+            self._disappoint(self._waiting.popleft()[1], UPSTREAM_TIMEOUT)
 
     def close(self) -> None:
         for task in self._tasks:

@@ -45,7 +45,7 @@ class Upstream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where a site's backend listens. `url` may contain ``{major}``; timeouts are in seconds."""
 
     url: str
-    connect_timeout: float = 1.0
+    connect_timeout: float = 2.0
     first_byte_timeout: float = 10.0
     total_timeout: float = 60.0
     max_concurrent: int = 256

@@ -4,10 +4,11 @@ import asyncio
 import json
 import socket
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from gateway.upstream import FAILURES_TO_EJECT, Address
+from gateway.upstream import FAILURES_TO_EJECT, MAX_CONNECTING, Address
 from policies.model.contract import Upstream
 from tests.backends import Backend, Seen, Wire, echo
 from tests.wire import Gate, OneUpstream, Reply, Route, eventually, gate, on_loop
@@ -365,3 +366,67 @@ async def test_nothing_new_goes_to_an_upstream_that_was_replaced() -> None:
         g.worker.table = replace(g.worker.table, url=new.url)
         assert (await peer.ask(GET)).status == 200
         assert (len(old.seen), len(new.seen)) == (1, 1)
+
+
+@on_loop
+async def test_a_burst_does_not_overflow_the_accept_queue_of_a_small_backend() -> None:
+    backend = Backend()
+    async with backend, gate(OneUpstream(backend.url)) as g:
+        most = 0
+        pool_of = g.worker.upstreams.pool
+
+        def watched(*arguments: Any) -> Any:
+            nonlocal most
+            pool = pool_of(*arguments)
+            most = max(most, len(pool._tasks))
+            return pool
+
+        g.worker.upstreams.pool = watched  # type: ignore[method-assign]
+        peers = [await g.connect() for _ in range(60)]
+        for peer in peers:
+            await peer.send(GET)
+        assert [(await peer.reply()).status for peer in peers] == [200] * 60
+        assert 1 <= most <= MAX_CONNECTING
+        assert reading(g)["in_flight"] == 0
+
+
+@on_loop
+async def test_who_waits_for_a_connection_takes_one_that_is_given_back() -> None:
+    gathered = asyncio.Event()
+
+    async def wait(seen: Seen, wire: Wire) -> None:
+        await gathered.wait()
+        await echo(seen, wire)
+
+    async with Backend(wait) as backend, gate(OneUpstream(backend.url)) as g:
+        peers = [await g.connect() for _ in range(20)]
+        for peer in peers:
+            await peer.send(GET)
+        await eventually(lambda: len(backend.seen) == 20)  # nobody waits behind a slow exchange
+        gathered.set()
+        assert [(await peer.reply()).status for peer in peers] == [200] * 20
+        assert reading(g)["in_flight"] == 0
+
+
+@on_loop
+async def test_whoever_waits_for_an_upstream_that_is_ejected_is_told_at_once() -> None:
+    async with gate(OneUpstream(f"http://127.0.0.1:{unused_port()}")) as g:
+        peers = [await g.connect() for _ in range(30)]
+        for peer in peers:
+            await peer.send(GET)
+        assert [(await peer.reply()).status for peer in peers] == [502] * 30
+        assert reading(g)["in_flight"] == 0
+        assert reading(g)["connects"] < 30
+
+
+@on_loop
+async def test_a_client_that_leaves_while_it_waits_for_a_connection_costs_nothing() -> None:
+    async with Backend() as backend, gate(OneUpstream(backend.url)) as g:
+        peers = [await g.connect() for _ in range(20)]
+        for peer in peers:
+            await peer.send(GET)
+        for peer in peers[1:]:
+            peer.close()
+        assert (await peers[0].reply()).status == 200
+        await eventually(lambda: reading(g)["in_flight"] == 0)
+        assert (await g.ask(GET)).status == 200
