@@ -40,7 +40,8 @@ class AuthorizeScopes:
     def __init__(self, alternatives: tuple[frozenset[str], ...]) -> None:
         self._alternatives = alternatives
         self._first = alternatives[0] if alternatives else None
-        least = " ".join(min((sorted(alternative) for alternative in alternatives), key=len, default=[]))
+        fewest = min(alternatives, key=len, default=frozenset[str]())
+        least = " ".join(sorted(fewest))
         challenge = f'{REALM}, error="insufficient_scope"' + (f', scope="{least}"' if least else "")
         told = " or ".join(" + ".join(sorted(alternative)) for alternative in alternatives)
         self._problem = Problem(
