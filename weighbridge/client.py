@@ -32,6 +32,10 @@ class Client:
             base_url=self.url, headers={"Authorization": f"Bearer {key}"}, timeout=60, trust_env=False
         )
 
+    def close(self) -> None:
+        """Give back the connections (the command line leaves that to the end of the process)."""
+        self._http.close()
+
     @classmethod
     def from_settings(cls, settings: ClientSettings | None = None) -> Client:
         """Environment first, then what `weighbridge up` left behind."""

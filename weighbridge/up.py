@@ -225,6 +225,7 @@ def _start(addresses: Addresses, home: Path, children: Children, stopping: Calla
     for site in SITES:
         wait_for(f"{addresses.backend(site)}/healthz")
     staging.wait_until_served(addresses.gateway, demo, deadline=time.monotonic() + 10)
+    client.close()
     return staging.summary(addresses.gateway, addresses.registry, addresses.admin, demo)
 
 

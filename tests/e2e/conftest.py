@@ -49,6 +49,7 @@ class Running:
     ports: list[int]
     process: subprocess.Popen[str] | None = None
     page: str = ""
+    _client: Client | None = None
 
     @property
     def gateway(self) -> str:
@@ -99,6 +100,9 @@ class Running:
 
     def stop(self) -> int:
         """Ctrl-C, and wait."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
         assert self.process is not None
         self.process.send_signal(signal.SIGINT)
         self.process.communicate(timeout=30)
@@ -109,8 +113,10 @@ class Running:
 
     @property
     def client(self) -> Client:
-        held = read_private(self.home / "client.json")
-        return Client(held["url"], held["key"])
+        if self._client is None:
+            held = read_private(self.home / "client.json")
+            self._client = Client(held["url"], held["key"])
+        return self._client
 
     @property
     def demo(self) -> dict[str, Any]:

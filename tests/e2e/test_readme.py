@@ -88,14 +88,14 @@ def steps(text: str) -> Iterator[tuple[str, str | None]]:
 
 def matches(expected: str, printed: str) -> bool:
     """``...`` alone on a line is any lines, ``...`` inside a line is any characters; trailing blanks do not count."""
-    printed = "\n".join(line.rstrip() for line in printed.replace("\r", "").splitlines()).strip("\n")
+    lines = [line.rstrip() for line in printed.replace("\r", "").strip("\n").splitlines()]
     pattern = ""
     for line in expected.strip("\n").splitlines():
         if line.strip() == "...":
             pattern += r"(?:.*\n)*?"
         else:
             pattern += ".*".join(re.escape(part) for part in line.rstrip().split("...")) + r"\n"
-    return re.fullmatch(pattern, printed + "\n") is not None
+    return re.fullmatch(pattern, "".join(f"{line}\n" for line in lines)) is not None
 
 
 def test_the_readme_is_true(up: Running, shell: Shell) -> None:
