@@ -7,8 +7,8 @@ declared are unknown to both sides. Enough people are hurt without any call bein
 optional member that vanished), so rules speak there too, as warnings.
 
 **How it is known.** `pairing` walks both documents in step; the rules in `operations`, `parameters`, `payloads`,
-`security`, `members`, `schemas` and `unions` name what changed; the prover in `containment` decides whether it
-matters. Every finding says how it was established: ``proved`` by containment, ``witnessed`` by a value that one side
+`security`, `members`, `schemas`, `bounds` and `unions` name what changed; the prover in `containment` decides whether
+it matters. Every finding says how it was established: ``proved`` by containment, ``witnessed`` by a value that one side
 admits and the other refuses, by ``rule``, or ``unproven``. What could be neither proved nor named is
 ``compat.unproven``, and the verdict is then *unproven* unless something breaks. Silence means: proved harmless.
 
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 from msgspec import Struct
 
+from policies import catalog
 from policies.compat.claims import Bump, Claim
 from policies.compat.pairing import Walk
 from policies.compat.prose import prose_of
@@ -64,6 +65,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
 def check(old: Document, new: Document, ruleset: Ruleset) -> Comparison:
     """Judge the change from `old` to `new`. Never raises for a document that can be parsed; the same two documents
     always get the same answer."""
+    catalog.discover()
     walk = Walk(old, new)
     walk.documents()
     if not walk.ledger.claims and prose_of(old) != prose_of(new):

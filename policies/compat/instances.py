@@ -12,7 +12,8 @@ from importlib import import_module
 from math import ceil, floor
 from typing import Any, Final
 
-from policies.compat.shapes import ANYTHING, Reader, Shape, Term
+from policies.compat.reader import Reader
+from policies.compat.shapes import ANYTHING, Shape, Term
 
 _regex: Any = import_module("re._parser")
 """The standard library's own reading of a pattern; it has no public name."""

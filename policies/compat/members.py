@@ -117,7 +117,10 @@ def request_property_added_as_required(pair: MemberPair) -> Iterator[Said]:
 
 @rule("member", severity=Severity.INFO, direction="request", area="property", action="added", tells=[request(_A, _AB)])
 def request_property_added(pair: MemberPair) -> Iterator[Said]:
-    """A member may now be sent that could not be sent before."""
+    """A member may now be sent that could not be sent before.
+
+    Callers that do not know it leave it out and are served as before. It takes a minor version.
+    """
     if pair.is_("request") and pair.old is None and pair.new is not None and not pair.is_required:
         yield Said(f"{pair.path} may now be sent")
 
@@ -148,7 +151,10 @@ def request_property_became_required(pair: MemberPair) -> Iterator[Said]:
     tells=[request(_AB_REQUIRED, _AB)],
 )
 def request_property_became_optional(pair: MemberPair) -> Iterator[Said]:
-    """A member that had to be sent may be left out."""
+    """A member that had to be sent may be left out.
+
+    Whoever sends it is served as before. Say in its description what is assumed when it is absent.
+    """
     if pair.is_("request") and pair.new is not None and pair.was_required and not pair.is_required:
         yield Said(f"{pair.path} may now be left out")
 
@@ -199,7 +205,11 @@ def response_optional_property_removed(pair: MemberPair) -> Iterator[Said]:
     tells=[response(_A, _AB), response(_A, _AB_REQUIRED)],
 )
 def response_property_added(pair: MemberPair) -> Iterator[Said]:
-    """A new member comes. Readers ignore members they do not know."""
+    """A new member comes. Readers ignore members they do not know.
+
+    Responses are open: a reader that refuses unknown members asks for more than the contract promised. It takes a
+    minor version.
+    """
     if pair.is_("response") and pair.old is None and pair.new is not None and not is_closed(pair.old_object):
         yield Said(f"{pair.path} now comes" + ("" if pair.is_required else " sometimes"))
 
@@ -287,7 +297,11 @@ def object_closed(pair: ObjectPair) -> Iterator[Said]:
     tells=[request(_A_CLOSED, _A), response(_A_CLOSED, _A)],
 )
 def object_opened(pair: ObjectPair) -> Iterator[Said]:
-    """Undeclared members are no longer refused."""
+    """Undeclared members are no longer refused.
+
+    No caller is refused that was served before. A misspelt member now passes unnoticed; keep a request closed where
+    that would lose data.
+    """
     both = "object" in pair.old.types and "object" in pair.new.types
     if both and is_closed(pair.old) and not is_closed(pair.new):
         yield Said(f"{pair.name} now admits undeclared members")

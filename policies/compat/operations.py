@@ -36,7 +36,10 @@ def operation_removed(pair: OperationPair) -> Iterator[Said]:
 
 @rule("operation", severity=Severity.INFO, area="operation", action="added", tells=[document(_ONE, _BOTH)])
 def operation_added(pair: OperationPair) -> Iterator[Said]:
-    """There is a new operation."""
+    """There is a new operation.
+
+    Nobody is hurt: callers that know nothing of it call what they called. It takes a minor version.
+    """
     if pair.new and not pair.old:
         yield Said(f"{pair.new.key} is new")
 

@@ -74,7 +74,10 @@ def parameter_added_as_required(pair: ParameterPair) -> Iterator[Said]:
     tells=[operation(_NONE, _OPTIONAL)],
 )
 def parameter_added(pair: ParameterPair) -> Iterator[Said]:
-    """A parameter may now be sent."""
+    """A parameter may now be sent.
+
+    Callers that do not know it leave it out and are served as before. It takes a minor version.
+    """
     if pair.new and not pair.old and not pair.new.required:
         yield Said(f"the {pair.called} may now be sent")
 
@@ -105,7 +108,10 @@ def parameter_became_required(pair: ParameterPair) -> Iterator[Said]:
     tells=[operation(_REQUIRED, _OPTIONAL)],
 )
 def parameter_became_optional(pair: ParameterPair) -> Iterator[Said]:
-    """A parameter that had to be sent may be left out."""
+    """A parameter that had to be sent may be left out.
+
+    Whoever sends it is served as before. Say in its description what is assumed when it is absent.
+    """
     if pair.old and pair.new and pair.old.required and not pair.new.required:
         yield Said(f"the {pair.called} may now be left out")
 

@@ -52,7 +52,10 @@ def request_body_added_as_required(pair: BodyPair) -> Iterator[Said]:
     "body", severity=Severity.INFO, direction="request", area="body", action="added", tells=[operation(_NO_BODY, _BODY)]
 )
 def request_body_added(pair: BodyPair) -> Iterator[Said]:
-    """A body may be sent where none was known."""
+    """A body may be sent where none was known.
+
+    Callers without one are served as before. It takes a minor version.
+    """
     if pair.new and not pair.old and not pair.new.required:
         yield Said("a request body may now be sent")
 
@@ -100,7 +103,10 @@ def request_body_became_required(pair: BodyPair) -> Iterator[Said]:
     tells=[operation(_BODY_REQUIRED, _BODY)],
 )
 def request_body_became_optional(pair: BodyPair) -> Iterator[Said]:
-    """A body that had to be sent may be left out."""
+    """A body that had to be sent may be left out.
+
+    Whoever sends one is served as before. Say what a call without a body means.
+    """
     if pair.old and pair.new and pair.old.required and not pair.new.required:
         yield Said("the request body may now be left out")
 
@@ -280,7 +286,10 @@ def response_body_removed(pair: ResponsePair) -> Iterator[Said]:
     tells=[operation(_OK_EMPTY, _OK)],
 )
 def response_body_added(pair: ResponsePair) -> Iterator[Said]:
-    """A response that had no body has one."""
+    """A response that had no body has one.
+
+    Readers that expected none do not look at it. It takes a minor version.
+    """
     if pair.old and pair.new and pair.new.payloads and not pair.old.payloads:
         yield Said(f"{pair.status} now has a body")
 
@@ -359,7 +368,10 @@ def response_header_became_optional(pair: HeaderPair) -> Iterator[Said]:
     tells=[operation(_OK_EMPTY, _HEADER % ""), operation(_HEADER % "", _HEADER % "required: true, ")],
 )
 def response_header_added(pair: HeaderPair) -> Iterator[Said]:
-    """A header now comes, or always comes."""
+    """A header now comes, or always comes.
+
+    Readers ignore headers they do not know. It takes a minor version.
+    """
     if pair.new and not pair.old:
         yield Said(f"the {pair.called} is new")
     elif pair.old and pair.new and pair.new.required and not pair.old.required:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from policies.compat.shapes import Reader, Rest, Shape, Term, leaf_schema
+from policies.compat.reader import Reader
+from policies.compat.shapes import Rest, Shape, Term, leaf_schema
 
 _MOST = 600
 READABLE = frozenset(

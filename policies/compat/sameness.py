@@ -11,15 +11,18 @@ references nor deep schemas cost more than their length.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from hashlib import blake2b
 from typing import Any
 
 from policies.compat.identity import Identity
-from policies.compat.shapes import ANYTHING, PROSE, Reader, Rest, Shape, Term, canonical_value
+from policies.compat.reader import Reader
+from policies.compat.shapes import ANYTHING, PROSE, Rest, Shape, Term, canonical_value
 from policies.model.document import Document, UnresolvedReference
 
 _Key = tuple[tuple[str, ...], tuple[str, ...]]
 _Pairs = list[tuple[Term, Term]]
 _DEEPEST = 150
+_LOOKED_INTO = 3
 
 
 class Sameness:
@@ -30,6 +33,7 @@ class Sameness:
         self.identity = identity
         self.new = new
         self._known: dict[_Key, bool] = {}
+        self._looked: dict[tuple[bool, tuple[str, ...], int], bytes] = {}
 
     def same(self, a: Term, b: Term) -> bool:
         """Whether the two admit the same values, as far as their writing shows; prose aside."""
@@ -96,10 +100,26 @@ class Sameness:
             return list(zip(a, b, strict=True)) if sorted(mine[1]) == sorted(theirs[1]) else None
         if len(a) != len(b):
             return None
-        # the order of alternatives means nothing; those that look alike from outside are taken in order
-        a.sort(key=lambda term: repr(_signature(self.old.shape(term))))
-        b.sort(key=lambda term: repr(_signature(self.new.shape(term))))
+        # the order of alternatives means nothing; those that look alike to that depth are taken in order
+        a.sort(key=lambda term: self._looks(self.old, term, _LOOKED_INTO))
+        b.sort(key=lambda term: self._looks(self.new, term, _LOOKED_INTO))
         return list(zip(a, b, strict=True))
+
+    def _looks(self, reader: Reader, term: Term, depth: int) -> bytes:
+        """A digest of what a term looks like down to a depth, whatever the order of its alternatives."""
+        key = (reader is self.old, term.key, depth)
+        if key not in self._looked:
+            shape = reader.shape(term)
+            parts: list[Any] = [_signature(shape)]
+            if depth:
+                inner = [*shape.properties.items(), *shape.patterned.items(), *enumerate(shape.prefix)]
+                inner += [(name, part) for name, part in (("items", shape.items), ("more", shape.additional)) if part]
+                parts += sorted((str(name), self._looks(reader, part, depth - 1)) for name, part in inner)
+                for keyword, value in _sorted(shape.rest):
+                    digests = [self._looks(reader, part, depth - 1) for part in _terms(value)]
+                    parts.append((keyword, digests if isinstance(value, Mapping) else sorted(digests)))
+            self._looked[key] = blake2b(repr(parts).encode(errors="surrogatepass"), digest_size=16).digest()
+        return self._looked[key]
 
     def same_rest(self, mine: Rest, theirs: Rest) -> bool:
         """Whether two entries of `Shape.rest` say the same, in whatever order."""

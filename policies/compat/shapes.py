@@ -1,9 +1,8 @@
 """A schema opened one level: what it says about the value itself, and the terms it puts on the parts.
 
-Owns the normal form in which both documents are compared: JSON Schema 2020-12 terms, references followed, ``allOf``
-folded together, ``const`` as an enum of one, a union of disjoint types as one type list, keywords dropped where the
-type makes them idle. Equal content opens into equal shapes however it was written. It knows nothing of rules or of
-severity.
+Owns the normal form in which both documents are compared, and its algebra: the conjunction of two shapes, the union of
+disjoint ones. Equal content has equal shapes however it was written. How a schema is opened stands in
+`policies.compat.reader`.
 
 The subtle thing: a *term* is a set of places that must all hold, so folding ``allOf`` never copies a schema and every
 term keeps the pointers of its definitions. What cannot be folded exactly is kept in `Shape.rest`, never dropped.
@@ -19,18 +18,13 @@ from typing import Any
 
 import orjson
 
-from policies.model.document import Document, Node, UnresolvedReference, escape
-from policies.model.schema import INTEGER_RANGE, Direction
+from policies.model.document import Node
 
 TYPES = frozenset({"null", "boolean", "integer", "number", "string", "array", "object"})
 NUMBERS = frozenset({"integer", "number"})
 PROSE = frozenset({"description", "summary", "title", "example", "examples", "externalDocs", "$comment"})
-_TERMS = frozenset({"not", "propertyNames", "contentSchema", "unevaluatedItems"})
-_CONDITION = ("if", "then", "else")
-_LOWER = {"minLength": "string", "minItems": "array", "minProperties": "object"}
-_UPPER = {"maxLength": "string", "maxItems": "array", "maxProperties": "object"}
-_ANNOTATIONS = frozenset({"default", "deprecated", "readOnly", "writeOnly"})
-_IGNORED = PROSE | {"$schema", "$id", "id", "$defs", "definitions", "$anchor", "nullable"}
+LOWER = {"minLength": "string", "minItems": "array", "minProperties": "object"}
+UPPER = {"maxLength": "string", "maxItems": "array", "maxProperties": "object"}
 
 Rest = tuple[str, Any]
 """One thing that could not be folded: (keyword, list of terms | mapping of terms | plain value)."""
@@ -98,203 +92,6 @@ class Shape:
     @property
     def is_scalar(self) -> bool:
         return not self.types & {"array", "object"}
-
-
-class Reader:
-    """Opens the schemas of one document for one direction. `mark` keeps pointers of two documents apart."""
-
-    def __init__(self, document: Document, direction: Direction) -> None:
-        self.document = document
-        self.direction = direction
-        self.hidden = "readOnly" if direction == "request" else "writeOnly"
-        self._shapes: dict[tuple[str, ...], Shape] = {}
-        self._open: set[tuple[str, ...]] = set()
-
-    def term(self, node: Node | None) -> Term:
-        """References are followed first, so that one definition is one term wherever it is used."""
-        if node is None or node.value is True:
-            return ANYTHING
-        value, pointer = node.value, node.pointer
-        # 3.1 siblings of a $ref take part, so only a bare reference is followed here
-        reference = value.get("$ref") if isinstance(value, Mapping) else None
-        if isinstance(reference, str) and (self.document.is_30 or not (value.keys() - {"$ref"} - _IGNORED)):
-            target = self.document.resolve({"$ref": reference}, pointer)
-            return ANYTHING if target.value is True else Term((Node(target.value, target.pointer, pointer),))
-        return Term((Node(value, pointer, node.used_at or pointer),))
-
-    def shape(self, term: Term) -> Shape:
-        """Opened once per term. A term that contains itself on the same level (``allOf`` in a circle) adds
-        nothing."""
-        key = term.key
-        if key not in self._shapes:
-            if key in self._open or len(self._open) > 60:
-                return Shape(rest=[("$circle", list(key))])
-            self._open.add(key)
-            try:
-                shape = Shape()
-                for node in term.nodes:
-                    shape = conjunction(shape, self._of(node))
-                self._shapes[key] = self._settled(shape)
-            finally:
-                self._open.discard(key)
-        return self._shapes[key]
-
-    def is_hidden(self, term: Term) -> bool:
-        """A property that is never part of this direction: readOnly in requests, writeOnly in responses."""
-        for node in term.nodes:
-            if node.get(self.hidden) is True:
-                return True
-            used = node.used_at
-            if used and used != node.pointer:
-                try:
-                    site = self.document.at(used)
-                except LookupError:
-                    continue
-                if isinstance(site, Mapping) and site.get(self.hidden) is True:
-                    return True
-        return False
-
-    # -- opening ------------------------------------------------------------------------------------------------------
-
-    def _child(self, value: Any, pointer: str) -> Term:
-        return self.term(Node(value, pointer, pointer))
-
-    def _of(self, node: Node) -> Shape:
-        raw, at = node.value, node.pointer
-        if not isinstance(raw, Mapping):
-            return Shape(facts={"types": frozenset()}) if raw is False else Shape()
-        try:
-            return self._of_mapping(raw, at)
-        except UnresolvedReference as error:
-            return Shape(rest=[("$ref", str(error))])
-
-    def _of_mapping(self, raw: Mapping[str, Any], at: str) -> Shape:
-        shape = Shape()
-        for key, value in raw.items():
-            if key in _IGNORED or key.startswith("x-"):
-                continue
-            self._keyword(shape, key, value, f"{at}/{escape(key)}")
-        self._grouped(raw, shape, at)
-        if self.document.is_30:
-            self._dialect_30(raw, shape)
-        self._numbers(raw, shape)
-        if "additionalProperties" in raw:
-            value = raw["additionalProperties"]
-            shape.additional = self._child(value, f"{at}/additionalProperties") if value is not True else ANYTHING
-        shape = _enumerated(shape)
-        folded = shape
-        if isinstance(raw.get("$ref"), str):
-            folded = conjunction(folded, self.shape(self._child({"$ref": raw["$ref"]}, f"{at}/$ref")))
-            if self.document.is_30:
-                return folded
-        for index, entry in enumerate(_list(raw.get("allOf"))):
-            folded = conjunction(folded, self.shape(self._child(entry, f"{at}/allOf/{index}")))
-        for key in ("anyOf", "oneOf"):
-            if isinstance(raw.get(key), list):
-                folded = conjunction(folded, self._union(key, raw[key], f"{at}/{key}"))
-        if "unevaluatedProperties" in raw:
-            value = raw["unevaluatedProperties"]
-            plain = folded.additional is None and not folded.rest and not folded.patterned
-            if plain:
-                # nothing but properties evaluates members here, so it means what additionalProperties means
-                folded = replace(folded, additional=self._child(value, f"{at}/unevaluatedProperties"))
-            elif value is not True:
-                folded.rest.append(("unevaluatedProperties", value))
-        return folded
-
-    def _keyword(self, shape: Shape, key: str, value: Any, at: str) -> None:
-        if key == "type":
-            names = {value} if isinstance(value, str) else set(value or ())
-            shape.facts["types"] = frozenset(names | ({"integer"} if "number" in names else set()))
-        elif key in ("enum", "const"):
-            values = value if key == "enum" else [value]
-            listed = {canonical_value(entry): entry for entry in values}
-            known = shape.facts.get("enum")
-            shape.facts["enum"] = listed if known is None else {k: v for k, v in known.items() if k in listed}
-        elif key in _LOWER or key in _UPPER or key == "multipleOf":
-            shape.facts[key] = frozenset({value}) if key == "multipleOf" else value
-        elif key in ("pattern", "format"):
-            shape.facts[key] = frozenset({value})
-        elif key == "uniqueItems":
-            if value:
-                shape.facts[key] = True
-        elif key == "required" and isinstance(value, list):
-            shape.required = frozenset(value)
-        elif key in ("properties", "patternProperties") and isinstance(value, Mapping):
-            parts = {name: self._child(entry, f"{at}/{escape(name)}") for name, entry in value.items()}
-            setattr(shape, "properties" if key == "properties" else "patterned", parts)
-        elif key == "prefixItems" and isinstance(value, list):
-            shape.prefix = tuple(self._child(entry, f"{at}/{i}") for i, entry in enumerate(value))
-        elif key == "items":
-            shape.items = self._child(value, at)
-        elif key in _ANNOTATIONS:
-            shape.notes[key] = value
-        elif key in _TERMS:
-            shape.rest.append((key, [self._child(value, at)]))
-        elif key == "dependentSchemas" and isinstance(value, Mapping):
-            shape.rest.append((key, {n: self._child(entry, f"{at}/{escape(n)}") for n, entry in value.items()}))
-        elif key not in _HANDLED:
-            shape.rest.append((key, value))
-
-    def _grouped(self, raw: Mapping[str, Any], shape: Shape, at: str) -> None:
-        """Keywords that mean something only together become one entry."""
-        if "if" in raw and ("then" in raw or "else" in raw):
-            parts = {key: self._child(raw[key], f"{at}/{key}") for key in _CONDITION if key in raw}
-            shape.rest.append(("if", parts))
-        if "contains" in raw:
-            counts = {key: raw[key] for key in ("minContains", "maxContains") if key in raw}
-            shape.rest.append(("contains", [self._child(raw["contains"], f"{at}/contains")]))
-            if counts:
-                shape.rest.append(("minContains", counts))
-
-    def _dialect_30(self, raw: Mapping[str, Any], shape: Shape) -> None:
-        # OpenAPI 3.0.3: nullable takes effect only beside a type, and an enum must then list null itself
-        if raw.get("nullable") is True and isinstance(raw.get("type"), str):
-            shape.facts["types"] = shape.types | {"null"}
-
-    def _numbers(self, raw: Mapping[str, Any], shape: Shape) -> None:
-        for edge, keyword, exclusive in (
-            ("lower", "minimum", "exclusiveMinimum"),
-            ("upper", "maximum", "exclusiveMaximum"),
-        ):
-            plain, strict = raw.get(keyword), raw.get(exclusive)
-            bounds = []
-            if strict is True and plain is not None:
-                bounds.append((plain, True))
-            elif plain is not None:
-                bounds.append((plain, False))
-            if strict is not None and not isinstance(strict, bool):
-                bounds.append((strict, True))
-            for bound in bounds:
-                shape.facts[edge] = _tighter(edge, shape.facts.get(edge), bound)
-        name = raw.get("format")
-        if isinstance(name, str) and name in INTEGER_RANGE and "integer" in shape.types and "string" not in shape.types:
-            del shape.facts["format"]
-            low, high = INTEGER_RANGE[name]
-            shape.facts["lower"] = _tighter("lower", shape.facts.get("lower"), (low, False))
-            shape.facts["upper"] = _tighter("upper", shape.facts.get("upper"), (high, False))
-
-    def _union(self, key: str, entries: list[Any], at: str) -> Shape:
-        terms = [self._child(entry, f"{at}/{i}") for i, entry in enumerate(entries) if entry is not False]
-        if len(terms) == 1:
-            return self.shape(terms[0])
-        shapes = [self.shape(term) for term in terms]
-        merged = disjoint_union(shapes)
-        return Shape(rest=[(key, terms)]) if merged is None else replace(merged, branches=tuple(terms))
-
-    def _settled(self, shape: Shape) -> Shape:
-        """Drop what is idle. Required members that this direction never carries are not required of it."""
-        hidden = {name for name in shape.required if self.is_hidden(shape.properties.get(name, ANYTHING))}
-        shape = _relevant(_enumerated(shape))
-        shape.required -= hidden
-        return shape
-
-
-_HANDLED = frozenset(
-    "if then else contains minContains maxContains minimum maximum exclusiveMinimum exclusiveMaximum allOf anyOf oneOf "
-    "$ref additionalProperties unevaluatedProperties".split()
-)
-"""Read by a method of their own, not one by one."""
 
 
 def conjunction(a: Shape, b: Shape) -> Shape:
@@ -395,11 +192,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _tighter(edge: str, a: tuple[Any, bool] | None, b: tuple[Any, bool]) -> tuple[Any, bool]:
+def tighter(edge: str, a: tuple[Any, bool] | None, b: tuple[Any, bool]) -> tuple[Any, bool]:
     if a is None:
         return b
     sign = 1 if edge == "lower" else -1
@@ -412,15 +205,15 @@ def _both(key: str, a: Any, b: Any) -> Any:
     if key == "enum":
         return {text: value for text, value in a.items() if text in b}
     if key in ("lower", "upper"):
-        return _tighter(key, a, b)
-    if key in _LOWER:
+        return tighter(key, a, b)
+    if key in LOWER:
         return max(a, b)
-    if key in _UPPER:
+    if key in UPPER:
         return min(a, b)
     return a | b
 
 
-def _enumerated(shape: Shape) -> Shape:
+def enumerated(shape: Shape) -> Shape:
     """With an enum the types are those of its values, however ``type`` was written."""
     values = shape.values
     if values is None:
@@ -431,7 +224,7 @@ def _enumerated(shape: Shape) -> Shape:
 
 
 _BELONGS: dict[str, frozenset[str]] = {
-    **{key: frozenset({kind}) for key, kind in {**_LOWER, **_UPPER}.items()},
+    **{key: frozenset({kind}) for key, kind in {**LOWER, **UPPER}.items()},
     "lower": NUMBERS,
     "upper": NUMBERS,
     "multipleOf": NUMBERS,
@@ -441,12 +234,12 @@ _BELONGS: dict[str, frozenset[str]] = {
 }
 
 
-def _relevant(shape: Shape) -> Shape:
+def relevant(shape: Shape) -> Shape:
     types = shape.types
     facts = {
         key: value
         for key, value in shape.facts.items()
-        if (key not in _BELONGS or types & _BELONGS[key]) and not (key in _LOWER and not value)
+        if (key not in _BELONGS or types & _BELONGS[key]) and not (key in LOWER and not value)
     }
     if facts.get("types") == TYPES:
         del facts["types"]
@@ -497,7 +290,7 @@ def leaf_schema(shape: Shape) -> dict[str, Any]:
         if edge in facts:
             value, is_strict = facts[edge]
             out[strict if is_strict else plain] = value
-    for key in (*_LOWER, *_UPPER, "uniqueItems"):
+    for key in (*LOWER, *UPPER, "uniqueItems"):
         if key in facts:
             out[key] = facts[key]
     for key in ("pattern", "format", "multipleOf"):

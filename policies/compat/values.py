@@ -21,9 +21,10 @@ from policies.compat.instances import NONE
 from policies.compat.leaves import Leaves
 from policies.compat.ledger import Ledger, Where
 from policies.compat.members import MemberPair, ObjectPair, is_closed, is_free
+from policies.compat.reader import Reader
 from policies.compat.rendering import READABLE, Rendering
 from policies.compat.sameness import Sameness
-from policies.compat.shapes import ANYTHING, TYPES, Reader, Rest, Shape, Term
+from policies.compat.shapes import ANYTHING, TYPES, Rest, Shape, Term
 from policies.compat.unions import UnionPair
 from policies.compat.witness import Step, Witnesses
 from policies.model.document import Document, Node

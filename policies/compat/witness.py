@@ -15,7 +15,8 @@ import jsonschema_rs
 
 from policies.compat.containment import remainder
 from policies.compat.instances import NONE, SAMPLES, Instances, samples
-from policies.compat.shapes import Reader, Term
+from policies.compat.reader import Reader
+from policies.compat.shapes import Term
 from policies.model import schema as dialect
 from policies.model.document import Node, UnresolvedReference
 
