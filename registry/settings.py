@@ -13,21 +13,19 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WEIGHBRIDGE_REGISTRY_", frozen=True)
 
-    host: str = Field("127.0.0.1", description="Address the management API listens on.")
-    port: int = Field(8080, ge=0, le=65535, description="Port of the management API; 0 picks a free one.")
-    database_url: str = Field(
-        "sqlite:///.weighbridge/registry.db",
-        description="Where the registry keeps everything: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE.",
-        repr=False,  # may carry a password
-    )
-    admin_key: SecretStr | None = Field(
-        None,
-        min_length=16,
-        description="The bootstrap key of the platform admin; create operators with it, then unset it.",
-    )
-    issuer: str = Field(
-        "http://127.0.0.1:8080", description="Issuer of the tokens that the registry signs: its own external address."
-    )
-    audience: str = Field("weighbridge", description="Audience of the tokens that the registry signs.")
-    token_seconds: int = Field(3600, ge=60, le=86400, description="How long a token is valid, in seconds.")
-    log: Literal["json", "console"] = Field("json", description="How log lines are written.")
+    host: str = "127.0.0.1"
+    """Address the management API listens on."""
+    port: int = Field(8080, ge=0, le=65535)
+    """Port of the management API; ``0`` picks a free one."""
+    database_url: str = Field("sqlite:///.weighbridge/registry.db", repr=False)  # may carry a password
+    """Where the registry keeps everything: ``sqlite:///FILE`` or ``postgresql://USER:PASSWORD@HOST/DATABASE``."""
+    admin_key: SecretStr | None = Field(None, min_length=16)
+    """The bootstrap key of the platform admin; create operators with it, then unset it."""
+    issuer: str = "http://127.0.0.1:8080"
+    """Issuer of the tokens that the registry signs: its own external address."""
+    audience: str = "weighbridge"
+    """Audience of the tokens that the registry signs."""
+    token_seconds: int = Field(3600, ge=60, le=86400)
+    """How long a token is valid, in seconds."""
+    log: Literal["json", "console"] = "json"
+    """How log lines are written, to standard error."""

@@ -134,7 +134,7 @@ def notes(up: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
     backend = NotesBackend()
     folder = tmp_path_factory.mktemp("notes")
     (folder / "contract.yaml").write_text(
-        "name: notes\ntitle: Dock notes\nowner: dock-desk\naudience: internal\n"
+        "name: notes\ntitle: Dock notes\nowner: note-desk\naudience: internal\n"
         f"upstreams:\n  default: {{url: '{backend.url}'}}\n"
     )
     (folder / "1.0.0.yaml").write_text(NOTES.format(number="1.0.0", more=""))

@@ -87,10 +87,10 @@ def steps(text: str) -> Iterator[tuple[str, str | None]]:
 
 
 def matches(expected: str, printed: str) -> bool:
-    """``...`` alone on a line is any lines, ``...`` inside a line is any characters; trailing blanks do not count."""
-    lines = [line.rstrip() for line in printed.replace("\r", "").strip("\n").splitlines()]
+    """``...`` alone on a line is any lines, ``...`` inside a line is any characters; how many blanks does not count."""
+    lines = [re.sub(" +", " ", line.rstrip()) for line in printed.replace("\r", "").strip("\n").splitlines()]
     pattern = ""
-    for line in expected.strip("\n").splitlines():
+    for line in re.sub(" +", " ", expected.strip("\n")).splitlines():
         if line.strip() == "...":
             pattern += r"(?:.*\n)*?"
         else:
