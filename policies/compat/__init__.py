@@ -73,6 +73,8 @@ def check(old: Document, new: Document, ruleset: Ruleset) -> Comparison:
     ranked: list[tuple[Finding, Bump]] = []
     unproven = False
     for claim in walk.ledger.claims:
+        if claim.is_idle:
+            continue
         severity = _severity(claim, ruleset)
         unproven = unproven or claim.proof == "unproven"
         if severity is not None:
@@ -92,11 +94,13 @@ def check(old: Document, new: Document, ruleset: Ruleset) -> Comparison:
 
 
 def _severity(claim: Claim, ruleset: Ruleset) -> Severity | None:
-    """A rule's severity is for those it hurts; in the harmless direction the same change is an info."""
+    """A rule's severity is for those it hurts; the same change in the harmless direction is an info, or what the
+    rule's option ``harmless`` says."""
     severity = ruleset.severity(claim.rule.entry.id)
     if severity is None or claim.hurts or claim.proof == "unproven":
         return severity
-    return Severity.INFO
+    harmless = ruleset.options(claim.rule.entry.id).get("harmless", "info")
+    return None if harmless == "off" else Severity(harmless)
 
 
 def _finding(claim: Claim, severity: Severity) -> Finding:

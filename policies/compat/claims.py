@@ -32,6 +32,8 @@ Kind = Literal[
     "object",
     "member",
     "union",
+    "discriminator",
+    "link",
     "verdict",
 ]
 """What pair a rule looks at. ``verdict`` rules look at none: the prover speaks through them."""
@@ -169,7 +171,11 @@ def _framed(frame: str, fragment: str, openapi: str) -> Document:
 
 
 F = TypeVar("F", bound=Callable[[Any], Iterator[Said]])
+_DIRECTED = frozenset({"value", "object", "union", "discriminator"})
+"""Kinds whose rules say *narrowed* or *widened*: the same change hurts in one direction only. The option ``harmless``
+is how severe it is in the other."""
 _rules: dict[str, Rule] = {}
+_mirrorless: dict[str, str] = {}
 _by_kind: dict[Kind, tuple[Rule, ...]] = {}
 
 
@@ -182,12 +188,14 @@ def rule(
     action: str,
     settles: Iterable[str] = (),
     bump: Bump = "minor",
+    no_mirror: str = "",
     breaks: Iterable[Case] = (),
     tells: Iterable[Case] = (),
     safe: Iterable[Case] = (),
 ) -> Callable[[F], F]:
     """Register a rule; its id is the function's name. `breaks` are cases in which it speaks and somebody is hurt,
-    `tells` cases in which it only reports, `safe` cases in which nothing breaks."""
+    `tells` cases in which it only reports, `safe` cases in which nothing breaks. Where nothing speaks of the opposite
+    change, `no_mirror` says why."""
 
     def decorate(function: F) -> F:
         examples = {"breaks": tuple(breaks), "tells": tuple(tells), "safe": tuple(safe)}
@@ -197,7 +205,10 @@ def rule(
             severity=severity,
             examples={name: cases for name, cases in examples.items() if cases},
             taxonomy={"direction": direction, "area": area, "kind": kind, "action": action},
+            options={"harmless": "info"} if kind in _DIRECTED else None,
         )
+        if no_mirror:
+            _mirrorless[entry.id] = no_mirror
         _by_kind.pop(kind, None)
         _rules[entry.id] = Rule(entry, kind, function, frozenset(settles), bump)
         return function
@@ -210,6 +221,11 @@ def rules(kind: Kind) -> tuple[Rule, ...]:
     if kind not in _by_kind:
         _by_kind[kind] = tuple(_rules[id_] for id_ in sorted(_rules) if _rules[id_].kind == kind)
     return _by_kind[kind]
+
+
+def mirrorless() -> dict[str, str]:
+    """The rules whose opposite change no rule speaks of, with the reason."""
+    return dict(_mirrorless)
 
 
 def rule_of(id_: str) -> Rule:
@@ -232,3 +248,9 @@ class Claim:
     witness: Any = None
     operations: dict[str, None] = field(default_factory=dict)
     """Every operation the change reaches, in the order met."""
+    echo: bool = False
+    """Another claim tells of the change already; this one is worth telling only if somebody is hurt."""
+
+    @property
+    def is_idle(self) -> bool:
+        return self.echo and not self.hurts and self.proof != "unproven"

@@ -32,6 +32,8 @@ class Where:
     """The pairs from the payload down to here."""
     part: tuple[str, Any] | None = None
     """How the next pair hangs from the last one of the trail."""
+    one_sided: bool = False
+    """Only one document declares what is compared here: what is harmless has been said when it came or went."""
 
     def at(
         self, old: str | None, new: str | None, name: str | None = None, part: tuple[str, Any] | None = None
@@ -62,6 +64,7 @@ class Ledger:
             operation=where.operation,
             direction=where.direction,
             proof="rule",
+            echo=where.one_sided,
         )
         if where.operation:
             claim.operations[where.operation] = None

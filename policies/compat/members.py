@@ -17,6 +17,7 @@ from policies.model.schema import Direction
 _A = "{type: object, properties: {sku: {type: string}}}"
 _AB = "{type: object, properties: {sku: {type: string}, lot: {type: string}}}"
 _AB_REQUIRED = "{type: object, required: [lot], properties: {sku: {type: string}, lot: {type: string}}}"
+_AB_DEFAULTED = _AB_REQUIRED.replace("lot: {type: string}", "lot: {type: string, default: none}")
 _A_CLOSED = "{type: object, additionalProperties: false, properties: {sku: {type: string}}}"
 _AB_CLOSED = "{type: object, additionalProperties: false, properties: {sku: {type: string}, lot: {type: string}}}"
 
@@ -44,6 +45,14 @@ class MemberPair:
     @property
     def path(self) -> str:
         return f"{self.owner}.{self.name}"
+
+    @property
+    def is_newly_demanded(self) -> bool:
+        return self.is_("request") and self.old is None and self.is_required and not self.was_required
+
+    @property
+    def has_default(self) -> bool:
+        return self.new is not None and any(node.get("default", ...) is not ... for node in self.new.nodes)
 
     def is_(self, direction: Direction) -> bool:
         return self.direction == direction
@@ -111,8 +120,26 @@ def request_property_added_as_required(pair: MemberPair) -> Iterator[Said]:
 
     Every existing request is refused. Make it optional and say what is assumed when it is absent.
     """
-    if pair.is_("request") and pair.old is None and pair.is_required and not pair.was_required:
+    if pair.is_newly_demanded and not pair.has_default:
         yield Said(f"{pair.path} must now be sent", fix=f"make {pair.name} optional")
+
+
+@rule(
+    "member",
+    direction="request",
+    area="property",
+    action="added",
+    breaks=[request(_A, _AB_DEFAULTED)],
+    safe=[request(_A, _AB)],
+)
+def request_property_added_as_required_with_default(pair: MemberPair) -> Iterator[Said]:
+    """A member that nobody sends yet must be sent, although it has a default.
+
+    Strictly read, ``default`` is a remark and ``required`` is the rule: a call without the member is invalid, and the
+    gateway refuses it. Make it optional, and the default means what was meant.
+    """
+    if pair.is_newly_demanded and pair.has_default:
+        yield Said(f"{pair.path} must now be sent, its default notwithstanding", fix=f"make {pair.name} optional")
 
 
 @rule("member", severity=Severity.INFO, direction="request", area="property", action="added", tells=[request(_A, _AB)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ from policies.model.document import Operation
 _GET = "get: {responses: {'200': {description: found}}}"
 _PUT = "put: {responses: {'204': {description: done}}}"
 _BOTH = f"paths:\n  /orders:\n    {_GET}\n    {_PUT}"
+_SUNSET = "deprecated: true\nx-sunset: '%s'"
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_STABILITY = {"draft": 0, "alpha": 1, "beta": 2, "stable": 3}
 _ONE = f"paths:\n  /orders:\n    {_GET}"
 
 
@@ -22,16 +26,20 @@ class OperationPair:
 
     old: Operation | None
     new: Operation | None
+    flipped: bool = False
+    """A webhook or a callback: the service calls, the subscriber answers."""
 
 
 @rule("operation", area="operation", action="removed", breaks=[document(_BOTH, _ONE)], safe=[document(_ONE, _BOTH)])
 def operation_removed(pair: OperationPair) -> Iterator[Said]:
     """An operation is gone, or moved to another path or method.
 
-    Every caller gets 404 or 405. Keep it, deprecated, until the next major.
+    Every caller gets 404 or 405; where it is a webhook or a callback, subscribers wait for what never comes. Keep it,
+    deprecated, until the next major.
     """
     if pair.old and not pair.new:
-        yield Said(f"{pair.old.key} is gone", fix="keep the operation, deprecated, until the next major")
+        said = "is no longer sent" if pair.flipped else "is gone"
+        yield Said(f"{pair.old.key} {said}", fix="keep the operation, deprecated, until the next major")
 
 
 @rule("operation", severity=Severity.INFO, area="operation", action="added", tells=[document(_ONE, _BOTH)])
@@ -67,12 +75,89 @@ def operation_id_renamed(pair: OperationPair) -> Iterator[Said]:
     severity=Severity.INFO,
     area="operation",
     action="deprecated",
-    tells=[operation("deprecated: false", "deprecated: true")],
+    tells=[operation("deprecated: false", _SUNSET % "2031-06-30")],
 )
 def operation_deprecated(pair: OperationPair) -> Iterator[Said]:
     """An operation was announced as deprecated, or the announcement was taken back."""
     if pair.old and pair.new and bool(pair.old.raw.get("deprecated")) != bool(pair.new.raw.get("deprecated")):
         yield Said(f"{pair.new.key} is {'now' if pair.new.raw.get('deprecated') else 'no longer'} deprecated")
+
+
+def _sunset(operation: Operation | None) -> str:
+    """The day given by ``x-sunset``, or nothing where there is none that can be read (RFC 3339 full-date)."""
+    given = str(operation.raw.get("x-sunset", ""))[:10] if operation else ""
+    return given if _DAY.fullmatch(given) else ""
+
+
+@rule(
+    "operation",
+    severity=Severity.ERROR,
+    area="operation",
+    action="sunset",
+    breaks=[operation(_SUNSET % "2031-06-30", _SUNSET % "2031-01-31")],
+    safe=[operation(_SUNSET % "2031-01-31", _SUNSET % "2031-06-30")],
+)
+def operation_sunset_moved_earlier(pair: OperationPair) -> Iterator[Said]:
+    """An operation ends sooner than was announced (``x-sunset``).
+
+    Callers planned their change for the day they were told. Keep the day, or move it later.
+    """
+    old, new = _sunset(pair.old), _sunset(pair.new)
+    if pair.new and old and new and new < old:
+        yield Said(f"{pair.new.key} was to end on {old} and now ends on {new}", fix=f"keep x-sunset: {old}")
+
+
+@rule(
+    "operation",
+    severity=Severity.INFO,
+    area="operation",
+    action="sunset",
+    tells=[operation("deprecated: true", _SUNSET % "2031-06-30")],
+)
+def operation_sunset_announced(pair: OperationPair) -> Iterator[Said]:
+    """The day on which an operation ends was announced, moved later or taken back (``x-sunset``)."""
+    old, new = _sunset(pair.old), _sunset(pair.new)
+    if pair.old and pair.new and old != new and not (old and new and new < old):
+        yield Said(f"{pair.new.key} now ends on {new}" if new else f"{pair.new.key} no longer says when it ends")
+
+
+@rule(
+    "operation",
+    severity=Severity.WARNING,
+    area="operation",
+    action="deprecated",
+    breaks=[operation("deprecated: false", "deprecated: true")],
+    safe=[operation("deprecated: false", _SUNSET % "2031-06-30")],
+)
+def operation_deprecated_without_sunset(pair: OperationPair) -> Iterator[Said]:
+    """An operation was announced as deprecated and does not say until when it is served.
+
+    Callers cannot plan. Add ``x-sunset`` with a day.
+    """
+    if not pair.old or not pair.new or _sunset(pair.new):
+        return
+    if pair.new.raw.get("deprecated") and not pair.old.raw.get("deprecated"):
+        yield Said(f"{pair.new.key} is now deprecated, and until when is not said", fix="add x-sunset with a day")
+
+
+@rule(
+    "operation",
+    severity=Severity.WARNING,
+    area="operation",
+    action="stability",
+    no_mirror="more stability than was promised hurts nobody",
+    breaks=[operation("x-stability: stable", "x-stability: beta")],
+    safe=[operation("x-stability: beta", "x-stability: stable")],
+)
+def operation_stability_lowered(pair: OperationPair) -> Iterator[Said]:
+    """An operation promises less stability than before (``x-stability``: draft, alpha, beta, stable).
+
+    Callers built on the promise that was made. Keep it, and offer what is still moving as another operation.
+    """
+    old, new = (_STABILITY.get(str(side.raw.get("x-stability"))) if side else None for side in (pair.old, pair.new))
+    if pair.old and pair.new and old is not None and new is not None and new < old:
+        before, now = pair.old.raw["x-stability"], pair.new.raw["x-stability"]
+        yield Said(f"{pair.new.key} was {before} and is now {now}", fix=f"keep x-stability: {before}")
 
 
 @rule(

@@ -8,11 +8,12 @@ media types with their wildcards) and nothing else: what a difference means is f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any
 
 from policies.compat.claims import Said
 from policies.compat.ledger import Ledger, Where
+from policies.compat.links import LinkPair
 from policies.compat.operations import OperationPair
 from policies.compat.parameters import ParameterPair
 from policies.compat.payloads import BodyPair, HeaderPair, MediaPair, ResponsePair
@@ -24,6 +25,7 @@ from policies.model.document import Document, Operation, Parameter, Payload, Res
 from policies.model.schema import Direction
 
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
+Servers = tuple[Mapping[str, Any], ...]
 _FLIPPED: dict[Direction, Direction] = {"request": "response", "response": "request"}
 
 
@@ -44,7 +46,7 @@ class Walk:
             self._webhooks()
         except UnresolvedReference as error:
             self._unproven(Where(None, None), f"the document cannot be read: {error}")
-        self._servers()
+        self._servers(_listed(self.old), _listed(self.new), Where("/servers", "/servers"))
         for key in ("jsonSchemaDialect",):
             if self.old.tree.get(key) != self.new.tree.get(key):
                 self._unproven(Where(f"/{key}", f"/{key}"), f"{key} differs")
@@ -58,10 +60,18 @@ class Walk:
 
     # -- operations ---------------------------------------------------------------------------------------------------
 
-    def _operations(self, old: Iterable[Operation], new: Iterable[Operation], *, flipped: bool = False) -> None:
-        counterparts = {_template(operation): operation for operation in new}
+    def _operations(
+        self,
+        old: Iterable[Operation],
+        new: Iterable[Operation],
+        *,
+        flipped: bool = False,
+        key: Callable[[Operation], Hashable] | None = None,
+    ) -> None:
+        key = key or _template
+        counterparts = {key(operation): operation for operation in new}
         for operation in old:
-            self._operation(operation, counterparts.pop(_template(operation), None), flipped=flipped)
+            self._operation(operation, counterparts.pop(key(operation), None), flipped=flipped)
         for operation in counterparts.values():
             self._operation(None, operation, flipped=flipped)
 
@@ -75,22 +85,27 @@ class Walk:
         where = Where(
             old.pointer if old else None, new.pointer if new else None, operation=named.key if named else None
         )
-        self.ledger.apply("operation", OperationPair(old, new), where)
+        self.ledger.apply("operation", OperationPair(old, new, flipped), where)
         if old is None or new is None:
             return
         request: Direction = "response" if flipped else "request"
-        self._security(old, new, where)
+        if not flipped:
+            self._security(old, new, where)
+        elif old.raw.get("security") != new.raw.get("security"):
+            self._unproven(where, f"what {new.key} authenticates with differs, and only its receiver can tell")
         self._parameters(old, new, where, request)
         self._body(old, new, where, request)
         self._responses(old, new, where, _FLIPPED[request])
-        self._unread(old, new, where)
+        self._callbacks(old, new, flipped=flipped)
+        if old.servers != _listed(self.old) or new.servers != _listed(self.new):
+            self._servers(old.servers, new.servers, where)
 
-    def _unread(self, old: Operation, new: Operation, where: Where) -> None:
-        """What the walk does not descend into."""
-        for key in ("callbacks", "servers"):
-            a, b = old.raw.get(key), new.raw.get(key)
-            if a != b and not same_raw(self.old, a, self.new, b):
-                self._unproven(where, f"{key} of {new.key} differ and are not compared")
+    def _callbacks(self, old: Operation, new: Operation, *, flipped: bool) -> None:
+        """Met by name and by the expression of their address, word for word."""
+        mine, theirs = self.old.callbacks(old), self.new.callbacks(new)
+        for name in sorted(mine.keys() | theirs.keys()):
+            a, b = mine.get(name, ()), theirs.get(name, ())
+            self._operations(a, b, flipped=not flipped, key=lambda operation: (operation.method, operation.path))
 
     def _security(self, old: Operation, new: Operation, where: Where) -> None:
         pair = SecurityPair(alternatives(self.old, old), alternatives(self.new, new))
@@ -204,9 +219,16 @@ class Walk:
         mine, theirs = ({header.name.lower(): header for header in side.headers} for side in (pair.old, pair.new))
         for name in sorted(mine.keys() | theirs.keys()):
             self._header(mine.get(name), theirs.get(name), where)
-        a, b = pair.old.raw.get("links"), pair.new.raw.get("links")
-        if a != b and not same_raw(self.old, a, self.new, b):
-            self._unproven(where, f"links of {pair.status} differ and are not compared")
+        self._links(pair, where)
+
+    def _links(self, pair: ResponsePair, where: Where) -> None:
+        assert pair.old is not None
+        assert pair.new is not None
+        mine, theirs = (side.raw.get("links") or {} for side in (pair.old, pair.new))
+        for name in sorted(mine.keys() | theirs.keys()):
+            a, b = mine.get(name), theirs.get(name)
+            if not same_raw(self.old, a, self.new, b):
+                self.ledger.apply("link", LinkPair(name, pair.status, a, b), where)
 
     def _header(self, old: Parameter | None, new: Parameter | None, where: Where) -> None:
         pair = HeaderPair(old, new)
@@ -219,24 +241,26 @@ class Walk:
 
     # -- around -------------------------------------------------------------------------------------------------------
 
-    def _servers(self) -> None:
-        old, new = (
-            {canonical_value({k: v for k, v in server.items() if k != "description"}): server for server in servers}
-            for servers in (_servers_of(self.old), _servers_of(self.new))
+    def _servers(self, old: Servers, new: Servers, where: Where) -> None:
+        mine, theirs = (
+            {canonical_value({k: v for k, v in server.items() if k != "description"}): server for server in side}
+            for side in (old, new)
         )
-        for text, server in old.items():
-            if text not in new:
-                where = Where("/servers", "/servers")
-                self.ledger.write("compat.server-removed", Said(f"the server {server.get('url', '/')} is gone"), where)
+        for text, server in mine.items():
+            if text not in theirs:
+                said = Said(
+                    f"the server {server.get('url', '/')} is gone", fix="keep it listed until its callers moved"
+                )
+                self.ledger.write("compat.server-removed", said, where)
 
     def _unproven(self, where: Where, reason: str) -> None:
         claim = self.ledger.write("compat.unproven", Said(reason), where, hurts=False)
         claim.proof = "unproven"
 
 
-def _servers_of(document: Document) -> list[Mapping[str, Any]]:
+def _listed(document: Document) -> Servers:
     servers = document.tree.get("servers")
-    return [server for server in servers if isinstance(server, Mapping)] if isinstance(servers, list) else []
+    return tuple(server for server in servers if isinstance(server, Mapping)) if isinstance(servers, list) else ()
 
 
 def _template(operation: Operation) -> tuple[str, str]:

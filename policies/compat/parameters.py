@@ -170,6 +170,7 @@ def parameter_content_changed(pair: ParameterPair) -> Iterator[Said]:
     direction="request",
     area="parameter",
     action="narrowed",
+    no_mirror="what a parameter gains is told by parameter-announced",
     breaks=[operation(_OPTIONAL.replace("in: query", "in: query, allowEmptyValue: true"), _OPTIONAL)],
     safe=[operation(_OPTIONAL, _OPTIONAL.replace("in: query", "in: query, allowReserved: true"))],
 )

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from policies.compat.discriminators import reading
 from policies.compat.shapes import (
     ANYTHING,
     LOWER,
@@ -163,6 +164,8 @@ class Reader:
             shape.items = self._child(value, at)
         elif key in _ANNOTATIONS:
             shape.notes[key] = value
+        elif key == "discriminator":
+            shape.notes[key] = reading(value)
         elif key in _TERMS:
             shape.rest.append((key, [self._child(value, at)]))
         elif key == "dependentSchemas" and isinstance(value, Mapping):

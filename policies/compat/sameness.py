@@ -21,6 +21,7 @@ from policies.model.document import Document, UnresolvedReference
 
 _Key = tuple[tuple[str, ...], tuple[str, ...]]
 _Pairs = list[tuple[Term, Term]]
+_DYNAMIC = frozenset({"$dynamicRef", "$recursiveRef"})
 _DEEPEST = 150
 _LOOKED_INTO = 3
 
@@ -94,6 +95,9 @@ class Sameness:
         if mine[0] != theirs[0] or type(mine[1]) is not type(theirs[1]):
             return None
         a, b = list(_terms(mine[1])), list(_terms(theirs[1]))
+        if mine[0] in _DYNAMIC:
+            # where it leads depends on the way there, so it is the same only in documents with the same schemas
+            return [] if mine[1] == theirs[1] and self._same_components() else None
         if not a and not b:
             return [] if same_raw(self.old.document, mine[1], self.new.document, theirs[1]) else None
         if isinstance(mine[1], Mapping):
@@ -104,6 +108,10 @@ class Sameness:
         a.sort(key=lambda term: self._looks(self.old, term, _LOOKED_INTO))
         b.sort(key=lambda term: self._looks(self.new, term, _LOOKED_INTO))
         return list(zip(a, b, strict=True))
+
+    def _same_components(self) -> bool:
+        mine, theirs = (document.tree.get("components") for document in (self.old.document, self.new.document))
+        return bool(mine == theirs)
 
     def _looks(self, reader: Reader, term: Term, depth: int) -> bytes:
         """A digest of what a term looks like down to a depth, whatever the order of its alternatives."""

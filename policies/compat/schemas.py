@@ -274,6 +274,7 @@ def default_changed(pair: ValuePair) -> Iterator[Said]:
     severity=Severity.INFO,
     area="default",
     action="added",
+    no_mirror="a default that went is told by default-changed",
     tells=[parameter("{type: integer}", "{type: integer, default: 50}")],
 )
 def default_added(pair: ValuePair) -> Iterator[Said]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from policies.compat.claims import Claim, Said
 from policies.compat.containment import Answer, contained, disjoint
+from policies.compat.discriminators import DiscriminatorPair
 from policies.compat.identity import Identity
 from policies.compat.instances import NONE
 from policies.compat.leaves import Leaves
@@ -77,7 +78,7 @@ class Values:
             return
         where = replace(where, trail=(*where.trail, Step(old, new, where.part)), part=None)
         place = (where.old, where.new) if not (old.nodes and new.nodes) else ()
-        key = (old.key, new.key, where.direction, where.wire, place)
+        key = (old.key, new.key, where.direction, where.wire, where.one_sided, place)
         with self.ledger.once(key, where.operation) as first:
             if first:
                 self._pair(old, new, where)
@@ -88,7 +89,9 @@ class Values:
         if where.wire:
             x, y = _on_the_wire(x), _on_the_wire(y)
         mark = self.ledger.mark
+        self._discriminators(x, y, where)
         if (x.alternatives or y.alternatives) and not (x.branches and y.branches):
+            self.leaves.compare(Shape(notes=x.notes), Shape(notes=y.notes), where)
             self._unions(old, new, x, y, where, mark)
             return
         self.leaves.compare(x, y, where)
@@ -98,6 +101,13 @@ class Values:
         if "array" in x.types and "array" in y.types:
             odd += self._items(x, y, where)
         self._rest(old, new, x, y, odd, where, mark)
+
+    def _discriminators(self, x: Shape, y: Shape, where: Where) -> None:
+        old, new = x.notes.get("discriminator"), y.notes.get("discriminator")
+        if old == new:
+            return
+        pair = DiscriminatorPair(where.name, old, new, *(_names(shape) for shape in (x, y)))
+        self.ledger.write_effects("discriminator", pair, where)
 
     # -- its parts ----------------------------------------------------------------------------------------------------
 
@@ -122,7 +132,7 @@ class Values:
             self._show_member(self.ledger.apply("member", pair, there), name, where)
             counterpart = self._counterpart(pair)
             if counterpart is not None:
-                self._terms(*counterpart, there)
+                self._terms(*counterpart, there if old and new else replace(there, one_sided=True))
         odd = []
         if x.patterned.keys() != y.patterned.keys():
             odd.append("patternProperties")
@@ -306,6 +316,13 @@ def _exclusive(reader: Reader, terms: list[Term]) -> bool:
         return True
     texts = [Rendering(reader, False).schema(term) for term in terms]
     return all(disjoint(a, b) for index, a in enumerate(texts) for b in texts[index + 1 :])
+
+
+def _names(shape: Shape) -> frozenset[str]:
+    """The definitions that a union offers."""
+    return frozenset(
+        term.pointer.rsplit("/", 1)[-1] for _, terms in (shape.alternatives or ("", ()),) for term in terms
+    )
 
 
 def _label(reader: Reader, term: Term) -> str | None:

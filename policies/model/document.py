@@ -109,6 +109,8 @@ class Operation:
     """Alternatives, each a conjunction; an empty conjunction means *no authentication*. ``None``: nothing declared."""
     pointer: str
     raw: Mapping[str, Any] = field(default_factory=dict)
+    servers: tuple[Mapping[str, Any], ...] = ()
+    """Where it is served: its own servers, or else those of its path, or else the document's."""
 
     @property
     def key(self) -> str:
@@ -163,9 +165,12 @@ class Document:
         return str(self.tree.get("info", {}).get("version", ""))
 
     def at(self, pointer: str) -> Any:
-        """The value at a JSON pointer (with or without ``#``). Raises `LookupError`."""
+        """The value at a JSON pointer (with or without ``#``). Raises `LookupError`, also for an anchor (``#name``)."""
+        first, *tokens = pointer.removeprefix("#").split("/")
+        if first:
+            raise LookupError(f"{pointer} is not a JSON pointer")
         value: Any = self.tree
-        for token in pointer.removeprefix("#").split("/")[1:]:
+        for token in tokens:
             key = token.replace("~1", "/").replace("~0", "~")
             value = value[int(key)] if isinstance(value, list) else value[key]
         return value
@@ -194,6 +199,16 @@ class Document:
     def webhooks(self) -> tuple[Operation, ...]:
         """3.1 webhooks: operations whose direction is reversed."""
         return tuple(self._operations("/webhooks", self.tree.get("webhooks") or {}))
+
+    def callbacks(self, operation: Operation) -> dict[str, tuple[Operation, ...]]:
+        """By name, the calls that the service makes back to whoever called `operation`: the direction is reversed, and
+        `Operation.path` is the runtime expression of the address."""
+        base = f"{operation.pointer}/callbacks"
+        found: dict[str, tuple[Operation, ...]] = {}
+        for name, raw in (operation.raw.get("callbacks") or {}).items():
+            callback = self.resolve(raw, f"{base}/{escape(name)}")
+            found[name] = tuple(self._operations(callback.pointer, callback.value))
+        return found
 
     @cached_property
     def security_schemes(self) -> dict[str, Mapping[str, Any]]:
@@ -236,6 +251,7 @@ class Document:
             security=self._security(raw),
             pointer=pointer,
             raw=raw,
+            servers=_listed(raw.get("servers") or item.get("servers") or self.tree.get("servers")),
         )
 
     def parameter(self, node: Node, *, header: str | None = None) -> Parameter:
@@ -310,7 +326,10 @@ class Document:
         return f"http:{str(raw.get('scheme', '')).lower()}" if kind == "http" else kind
 
 
+def _listed(value: Any) -> tuple[Mapping[str, Any], ...]:
+    return tuple(entry for entry in value if isinstance(entry, Mapping)) if isinstance(value, list) else ()
+
+
 def _unquote(reference: str) -> str:
     # a fragment is percent-encoded, RFC 6901 section 6
-
     return unquote(reference) if "%" in reference else reference

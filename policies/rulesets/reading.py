@@ -137,6 +137,8 @@ class _Reader:
             default, given = entry.options[name], _plain(value)
             if type(given) is not type(default):
                 self.fault(value, f"option {name} of {entry.id} must be a {_KIND[type(default)]}")
+            elif default in SEVERITIES and given not in SEVERITIES:
+                self.fault(value, f"option {name} of {entry.id} must be one of {', '.join(SEVERITIES)}")
             options[name] = given
         return options
 
