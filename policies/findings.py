@@ -43,13 +43,17 @@ class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
     fix: str | None = None
     witness: Any = None
     proof: Proof | None = None
+    change: str | None = None
+    """What a family knows of the place and the shape of a change that outlives unrelated edits; else the operation and
+    the pointer stand for it."""
 
     @property
     def fingerprint(self) -> str:
-        """Stable across rebases and unrelated edits: rule, operation, direction and place, not wording."""
-        place = self.pointer or self.old_pointer or ""
-        text = "\n".join((self.rule, self.operation or "", self.direction or "", place))
-        return sha256(text.encode()).hexdigest()[:16]
+        """Stable across rebases and unrelated edits; another one when the change's place or shape is another."""
+        change = self.change
+        if change is None:
+            change = "\n".join((self.operation or "", self.pointer or self.old_pointer or ""))
+        return sha256("\n".join((self.rule, self.direction or "", change)).encode()).hexdigest()[:16]
 
 
 class Waiver(Struct, frozen=True, kw_only=True):

@@ -119,6 +119,7 @@ def _finding(claim: Claim, severity: Severity) -> Finding:
         fix=claim.fix,
         witness=claim.witness,
         proof=claim.proof,
+        change=claim.change,
     )
 
 

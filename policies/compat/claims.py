@@ -7,6 +7,7 @@ settled (`containment`). The subtle thing: a rule on values never asks for the d
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from textwrap import indent
@@ -170,6 +171,8 @@ def _framed(frame: str, fragment: str, openapi: str) -> Document:
     return Document(tree)
 
 
+_INDEX = re.compile(r"/[0-9]+(?=/|$)")
+
 F = TypeVar("F", bound=Callable[[Any], Iterator[Said]])
 _DIRECTED = frozenset({"value", "object", "union", "discriminator"})
 """Kinds whose rules say *narrowed* or *widened*: the same change hurts in one direction only. The option ``harmless``
@@ -250,6 +253,18 @@ class Claim:
     """Every operation the change reaches, in the order met."""
     echo: bool = False
     """Another claim tells of the change already; this one is worth telling only if somebody is hurt."""
+
+    name: str = ""
+    """What people call the place, as the message does: it begins with the operation through which it was met first."""
+
+    @property
+    def change(self) -> str:
+        """Place and shape of the change, whatever else the documents hold: a shared definition is the same one
+        whichever operation reaches it first, and a parameter stands at its name, not at its index."""
+        place = self.new or self.old or ""
+        shared = place.startswith("/components/")
+        said = self.message.replace(self.name, "", 1) if shared and self.name else self.message
+        return "\n".join((place if shared else f"{self.operation}\n{_INDEX.sub('/', place)}", said))
 
     @property
     def is_idle(self) -> bool:

@@ -65,6 +65,7 @@ class Ledger:
             direction=where.direction,
             proof="rule",
             echo=where.one_sided,
+            name=where.name,
         )
         if where.operation:
             claim.operations[where.operation] = None
