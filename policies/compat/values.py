@@ -28,10 +28,13 @@ from policies.compat.sameness import Sameness
 from policies.compat.shapes import ANYTHING, TYPES, Rest, Shape, Term
 from policies.compat.unions import UnionPair
 from policies.compat.witness import Step, Witnesses
+from policies.findings import Severity
 from policies.model.document import Document, Node
 from policies.model.schema import Direction
 
 _DEEPEST = 25
+_TOO_MUCH = {"request": ("removed", "narrowed"), "response": ("added", "widened")}
+"""What happened to a member where its presence is what hurts; elsewhere it is its absence."""
 _WIRE_TYPES = frozenset({"integer", "number", "boolean", "string"})
 
 
@@ -146,15 +149,15 @@ class Values:
 
     def _show_member(self, claims: list[Claim], name: str, where: Where) -> None:
         """The smallest object with the member in question, or without it, shows the break if anything does."""
-        hurting = [claim for claim in claims if claim.hurts]
+        hurting = [claim for claim in claims if claim.hurts and claim.rule.entry.severity is Severity.ERROR]
         if not hurting or where.wire or where.direction is None:
             return
         witnesses = self._witnesses[where.direction]
         sender, make = witnesses.sent(where.trail[-1]), witnesses.instances.of
-        offered = [make(sender), make(sender, including=name)]
-        if any(claim.rule.entry.taxonomy["action"] in ("removed", "narrowed") for claim in hurting):
-            offered.reverse()
-        found = witnesses.between(where.trail[-1], offered)
+        too_much = _TOO_MUCH[where.direction]
+        with_it = any(claim.rule.entry.taxonomy["action"] in too_much for claim in hurting)
+        offered = make(sender, including=name) if with_it else make(sender)
+        found = witnesses.between(where.trail[-1], [offered])
         if found is not NONE:
             self.ledger.witnessed(hurting, witnesses.lifted(where.trail, found))
 
