@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from policies import catalog
+from policies.rulesets import load
 from weighbridge.cli import app
 
 ROOT = Path(__file__).parent.parent
@@ -60,6 +61,18 @@ def test_every_rule_explains_itself() -> None:
         text = catalog.explain(entry.id)
         assert entry.id in text
         assert len(entry.text) > 60, f"{entry.id}: the docstring is what a refused publisher reads"
+
+
+def test_the_disputed_choices_are_those_of_the_rulesets() -> None:
+    page = (ROOT / "docs" / "guides" / "compatibility.md").read_text()
+    rows = re.findall(
+        r"^\| [^|]*\(`(compat\.[a-z-]+)`(, option `harmless`)?\) \| (\w+) \| (\w+) \| (\w+) \|", page, re.M
+    )
+    assert len(rows) > 10
+    for rule, harmless, *told in rows:
+        held = [load(name) for name in ("lenient", "baseline", "strict")]
+        true = [str(r.options(rule)["harmless"] if harmless else r.severity(rule)) for r in held]
+        assert told == true, rule
 
 
 def test_the_repository_speaks_of_the_project_alone() -> None:

@@ -111,7 +111,7 @@ class Leaves:
         elif answer is Answer.NO and not inner.rest:
             claim.proof = "proved"
         elif not said.decides:
-            claim.hurts = False
+            claim.hurts, claim.echo = False, True
             self.unproven(where, f"no value was found that only one side admits: {claim.message}")
 
     def _found(self, inner: Any, outer: Any, where: Where) -> Any:
