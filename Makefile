@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check static docs lock format clean
+.PHONY: help demo test bench check static docs lock format clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -13,6 +13,10 @@ demo: .venv/runtime ## install and run registry, gateway and demo backends (Ctrl
 
 test: .venv/dev ## install what tests need and run all of them, on real PostgreSQL and Valkey
 	$(BIN)/pytest $(ARGS)
+
+bench: .venv/dev ## measure the gateway beside nginx and HAProxy (installs them from Debian packages)
+	@command -v wrk haproxy nginx >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends wrk haproxy nginx-light; }
+	$(BIN)/python -m tests.bench.gateway $(ARGS)
 
 check: static test ## exactly what CI runs
 

@@ -1,0 +1,212 @@
+"""The gateway beside its peers, interleaved in one go: `python -m tests.bench.gateway` (or `make bench`).
+
+The candidate has core 0 to itself; the load generator and a static backend share core 1. The primary figure is CPU
+microseconds a request: user and system time of the candidate's processes over completed requests. Every candidate is
+asked first whether it answers as it should. Prints a table and writes `bench.json` and `bench.md` where told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.bench import load, ours, peers
+from tests.bench.load import Candidate, Point
+
+ROOT = Path(__file__).parent.parent.parent
+OURS = "weighbridge"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cycles", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--workloads", default="w1,w2")
+    parser.add_argument("--only", default="", help="comma separated names of candidates")
+    parser.add_argument("--latency", action="store_true", help="also at 1 and 8 connections")
+    parser.add_argument("--out", type=Path, default=Path())
+    options = parser.parse_args()
+    missing = [tool for tool in ("nginx", "haproxy", "wrk", "taskset") if shutil.which(tool) is None]
+    if missing:
+        print(f"not installed: {', '.join(missing)}; `make bench` installs them", file=sys.stderr)
+        return 2
+    identity = ours.Identity.new()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        folder.chmod(0o755)
+        candidates = list(_candidates(stack, folder, identity))
+        wanted = set(options.only.split(",")) - {""}
+        candidates = [candidate for candidate in candidates if not wanted or candidate.name in wanted]
+        stranger = ours.Identity.new().token()
+        token = identity.token()
+        faults = [fault for candidate in candidates for fault in load.check(candidate, token, stranger)]
+        for fault in faults:
+            print(fault, file=sys.stderr)
+        if faults:
+            return 1
+        points = _measure(candidates, token, options, folder)
+        memory = {candidate.name: load.resident(candidate.pids) for candidate in candidates}
+    text = _table(points, memory)
+    print(text)
+    (options.out / "bench.md").write_text(text)
+    (options.out / "bench.json").write_text(json.dumps(_plain(points, memory), indent=2))
+    return 0
+
+
+# -- candidates -------------------------------------------------------------------------------------------------------
+
+
+def _candidates(stack: ExitStack, folder: Path, identity: ours.Identity) -> Iterator[Candidate]:
+    (folder / "key.pub").write_bytes(identity.pem)
+    backend, bare, documented, table, port, admin = _free_ports(6)
+    _start(stack, 1, _nginx(folder, "backend", peers.nginx_backend(folder, backend)), backend)
+    yield _candidate(stack, "nginx", _nginx(folder, "bare", peers.nginx_bare(folder, bare, backend)), bare, False)
+    for name, at, remembers in (("haproxy-jwt", documented, False), ("haproxy-table", table, True)):
+        config = folder / f"{name}.cfg"
+        config.write_text(peers.haproxy(folder, at, backend, remembers=remembers))
+        yield _candidate(stack, name, ["haproxy", "-db", "-q", "-f", str(config)], at, False)
+    state = folder / "state"
+    state.mkdir()
+    (state / "snapshot.json").write_bytes(ours.snapshot(identity, f"http://127.0.0.1:{backend}"))
+    command = [sys.executable, "-m", "weighbridge", "gateway"]
+    yield _candidate(stack, OURS, command, port, True, ours.environment(state, port, admin))
+
+
+def _candidate(
+    stack: ExitStack, name: str, command: list[str], port: int, validates: bool, more: dict[str, str] | None = None
+) -> Candidate:
+    pid = _start(stack, 0, command, port, more)
+    return Candidate(name, f"http://127.0.0.1:{port}", (pid, *_children(pid)), validates)
+
+
+def _nginx(folder: Path, name: str, text: str) -> list[str]:
+    config = folder / f"nginx-{name}.conf"
+    config.write_text(text)
+    return ["nginx", "-p", str(folder), "-c", str(config)]
+
+
+def _start(stack: ExitStack, core: int, command: list[str], port: int, more: dict[str, str] | None = None) -> int:
+    """Run on one core until the stack unwinds; returns once the port answers."""
+    environment = {**os.environ, **(more or {})}
+    process = subprocess.Popen(
+        ["taskset", "-c", str(core), *command], env=environment, cwd=ROOT, stderr=subprocess.DEVNULL
+    )
+    stack.callback(_stop, process)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"{command[0]} ended with {process.returncode}: {' '.join(command)}")
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return process.pid
+        time.sleep(0.05)
+    raise RuntimeError(f"{command[0]} does not listen on {port}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _children(pid: int) -> tuple[int, ...]:
+    return tuple(int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+
+
+def _free_ports(count: int) -> list[int]:
+    with _reserved(count) as ports:
+        return ports
+
+
+@contextmanager
+def _reserved(count: int) -> Iterator[list[int]]:
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        yield [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+# -- measuring --------------------------------------------------------------------------------------------------------
+
+Points = dict[tuple[str, str, int], list[Point]]
+
+
+def _measure(candidates: list[Candidate], token: str, options: Any, folder: Path) -> Points:
+    points: Points = defaultdict(list)
+    sizes = [options.connections, *([1, 8] if options.latency else [])]
+    total = options.cycles * len(sizes) * len(options.workloads.split(",")) * len(candidates)
+    done = 0
+    for cycle in range(options.cycles + 1):  # the first one warms up
+        for workload in options.workloads.split(","):
+            for size in sizes:
+                for candidate in candidates:
+                    seconds = options.seconds if cycle else 1
+                    point = load.drive(
+                        candidate, workload, token, connections=size, seconds=seconds, core=1, scripts=folder
+                    )
+                    if point.errors:
+                        raise RuntimeError(f"{candidate.name} answered {point.errors} of {point.requests} wrongly")
+                    if cycle:
+                        done += 1
+                        points[candidate.name, workload, size].append(point)
+                        print(f"\r{done}/{total} ", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return points
+
+
+def _spread(values: list[float]) -> str:
+    return f"{statistics.median(values):.1f} ({min(values):.1f}-{max(values):.1f})"
+
+
+def _table(points: Points, memory: dict[str, float]) -> str:
+    lines = [
+        "| candidate | workload | connections | CPU us/request | ours / it | requests/s | p50 us | p99 us | RSS MB |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for (name, workload, size), measured in points.items():
+        cpu = [point.cpu for point in measured]
+        mine = points.get((OURS, workload, size), [])
+        ratio = statistics.median([a.cpu / b.cpu for a, b in zip(mine, measured, strict=True)]) if mine else 0.0
+        middle = {key: statistics.median(getattr(p, key) for p in measured) for key in ("rate", "p50", "p99")}
+        lines.append(
+            f"| {name} | {workload} | {size} | {_spread(cpu)} | {ratio:.2f} | {middle['rate']:,.0f} "
+            f"| {middle['p50']:.0f} | {middle['p99']:.0f} | {memory[name]:.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _plain(points: Points, memory: dict[str, float]) -> dict[str, Any]:
+    return {
+        "points": [
+            {"candidate": name, "workload": workload, "connections": size, **vars(point)}
+            for (name, workload, size), measured in points.items()
+            for point in measured
+        ],
+        "resident_mb": memory,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
