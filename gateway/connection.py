@@ -23,8 +23,9 @@ import httptools
 from gateway import framing, target
 from gateway.fields import LOWER, Fields
 from gateway.framing import CHUNKED, ChunkedEnd, Frame
+from gateway.http2 import PREFACE, Http2
 from gateway.passage import Passage
-from gateway.replies import REQUEST_TIMEOUT
+from gateway.replies import NOT_IMPLEMENTED, REQUEST_TIMEOUT
 from gateway.worker import Worker
 from policies.traffic import Exchange, Problem
 
@@ -41,9 +42,6 @@ _HEAD, _BODY, _BUSY, _GONE = range(4)
 _PASSAGE, _TURN = 1, 2  # who holds reading back
 
 _NO_UPGRADE = framing.refused("This gateway does not switch protocols.")
-_NO_METHOD = Problem(
-    status=501, slug="not-implemented", title="Not implemented", detail="This gateway does not know the method."
-)
 
 
 class Connection(asyncio.Protocol):
@@ -55,6 +53,7 @@ class Connection(asyncio.Protocol):
         "_ended",
         "_fields",
         "_held",
+        "_is_new",
         "_lingered",
         "_message_complete",
         "_parser",
@@ -82,6 +81,7 @@ class Connection(asyncio.Protocol):
         self._end: ChunkedEnd | None = None
         self._message_complete = self._advancing = self._write_paused = self._ended = False
         self._held = self._lingered = 0
+        self._is_new = True
         self.unread = 0
         self.deadline = math.inf
 
@@ -250,11 +250,14 @@ class Connection(asyncio.Protocol):
         head, rest = (data, b"") if end == len(data) else (data[:end], data[end:])
         line = framing.gate(head, settings.max_target_bytes, settings.max_headers)
         if isinstance(line, Problem):
+            if head == PREFACE and self._is_new:
+                self._become_http2(data)
+                return b""
             self._refuse(line)
             return b""
         method = _PERMITTED.get(line[1])
         if method is None:
-            self._refuse(_NO_METHOD)
+            self._refuse(NOT_IMPLEMENTED)
             return b""
         fields = self._parse(head)
         if fields is None:
@@ -267,8 +270,22 @@ class Connection(asyncio.Protocol):
         if isinstance(split, Problem):
             self._refuse(split, method)
             return b""
+        self._is_new = False
         self._begin(Exchange(method, split[0], split[1], fields, self._peer, time.time()), frame, line[3])
         return rest
+
+    def _become_http2(self, data: bytes) -> None:
+        """The client knew beforehand that we speak HTTP/2 (RFC 9113 section 3.3): somebody else takes over."""
+        transport = self._transport
+        assert transport is not None
+        self._state = _GONE
+        self._transport = self._parser = None
+        self._worker.connections.discard(self)
+        successor = Http2(self._worker)
+        transport.set_protocol(successor)
+        self._worker.telemetry.accepted -= 1  # it is one connection
+        successor.connection_made(transport)
+        successor.data_received(data)
 
     def _parse(self, head: bytes) -> Fields | None:
         fields: Fields = []

@@ -10,6 +10,7 @@ import asyncio
 import socket
 
 from gateway.connection import Connection
+from gateway.door import Door, tls_context
 from gateway.worker import SWEEP_SECONDS, Worker
 
 
@@ -22,8 +23,9 @@ class Listener:
     async def start(self, sock: socket.socket) -> None:
         """Accept on a bound socket."""
         worker = self.worker
+        tls = tls_context(worker.settings)
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: Connection(worker), sock=sock, backlog=1024
+            lambda: Door(worker) if tls else Connection(worker), sock=sock, backlog=1024, ssl=tls
         )
         self._sweep()
 

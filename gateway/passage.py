@@ -193,6 +193,7 @@ class Passage(Answer):
             address.authority,
             self._worker.identities.fields(exchange.caller),
             len(body) if whole else self._frame.length,
+            self._worker.scheme,
         )
         self._outgoing = head + (body if whole else self._framed(body, False))
         self._acquire(fresh=False)

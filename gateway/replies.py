@@ -35,6 +35,9 @@ INTERNAL = Problem(
     title="Internal error",
     detail="The gateway failed on this request. Name the request id when you report it.",
 )
+NOT_IMPLEMENTED = Problem(
+    status=501, slug="not-implemented", title="Not implemented", detail="This gateway does not know the method."
+)
 REQUEST_TIMEOUT = Problem(
     status=408, slug="request-timeout", title="Request timeout", detail="The request did not arrive in time."
 )

@@ -28,6 +28,7 @@ import uvloop
 from gateway import heads
 from gateway.admin import Admin, Siblings, SnapshotState, State
 from gateway.counters import UnknownCounters, open_counters
+from gateway.door import InvalidCertificate, tls_context
 from gateway.keys import KeyRing
 from gateway.listener import Listener
 from gateway.pipeline import Pipeline, Table
@@ -66,6 +67,10 @@ def serve(settings: Settings) -> int:
     except UnknownCounters as error:
         raise CannotStart(str(error)) from error
     del counters  # each worker opens its own
+    try:
+        tls_context(settings)
+    except InvalidCertificate as error:
+        raise CannotStart(str(error)) from error
     admin = _bind(settings.admin_host, settings.admin_port)
     admin.listen(64)
     listeners = _listeners(settings)

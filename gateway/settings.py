@@ -25,6 +25,11 @@ class Settings(BaseSettings):
     admin_port: int = Field(8001, ge=0, le=65535)
     """``/healthz``, ``/readyz`` and ``/metrics``. Never expose it to clients."""
 
+    tls_certificate: Path | None = None
+    """A PEM file with the certificate chain: the public listener then speaks TLS 1.2 or newer, HTTP/2 and HTTP/1.1."""
+    tls_key: Path | None = None
+    """Its private key, where that is not in the same file."""
+
     registry_url: str = "http://127.0.0.1:8080"
     registry_key: SecretStr = SecretStr("")
     """A management key of any role, for the snapshot feed."""

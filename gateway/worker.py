@@ -43,6 +43,7 @@ class Worker:
         """As of the last sweep."""
         self.upstreams = Upstreams(settings, self.now)
         self.date_line = b""
+        self.scheme = b"http" if settings.tls_certificate is None else b"https"
         self.connections: set[Swept] = set()
         self.table: Any = None
         """The current `gateway.pipeline.Table`; replaced whole, read once per exchange."""

@@ -357,7 +357,6 @@ HOSTILE = {
     "an empty name": b"GET /a HTTP/1.1\r\nHost: h\r\n: 1\r\n\r\n",
     "no colon": b"GET /a HTTP/1.1\r\nHost: h\r\nnonsense\r\n\r\n",
     "HTTP/0.9": b"GET /a\r\n\r\n",
-    "HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     "websocket": b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
     "a dot segment": b"GET /a/../b HTTP/1.1\r\nHost: h\r\n\r\n",
