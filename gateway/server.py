@@ -189,6 +189,7 @@ async def _work(settings: Settings, place: Place) -> int:
         raise CannotStart(f"cannot write the access log {settings.access_log}: {error.strerror}") from error
     worker = Worker(settings, Telemetry(access))
     counters = open_counters(settings.counters_url)
+    await counters.start()
     pipeline = Pipeline(counters, KeyRing(), settings)
 
     def swap(table: Table) -> None:

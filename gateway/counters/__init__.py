@@ -13,7 +13,12 @@ from policies.traffic.limit_rate import Counters
 
 
 class OpenCounters(Counters, Protocol):
-    """Counters with a lifetime: the server closes them when it ends."""
+    """Counters with a lifetime: the server starts them before it accepts anybody, and closes them when it ends."""
+
+    lost: bool
+    """Whether what is shared cannot be reached, so that plans say what happens."""
+
+    async def start(self) -> None: ...
 
     async def close(self) -> None: ...
 
@@ -23,7 +28,7 @@ class UnknownCounters(ValueError):
 
 
 def open_counters(url: str) -> OpenCounters:
-    """Open the backend for a URL. Nothing is connected before the first take. Raises `UnknownCounters`."""
+    """Open the backend for a URL. Nothing is connected before `OpenCounters.start`. Raises `UnknownCounters`."""
     scheme = url.partition(":")[0]
     if scheme == "memory":
         return MemoryCounters()

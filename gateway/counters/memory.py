@@ -140,6 +140,7 @@ class MemoryCounters:
         self._clock = clock
         self._counters: dict[str, Window | Rate] = {}
         self.slots = Slots()
+        self.lost = False
 
     @property
     def local(self) -> MemoryCounters:
@@ -170,6 +171,9 @@ class MemoryCounters:
             self._sweep(fresh, now)
         levels = tuple([c.level(charge, now) for c, charge in zip(counters, charges, strict=True)])
         return Standing(levels, _seconds(longest) if longest else None)
+
+    async def start(self) -> None:
+        """There is nothing to connect to."""
 
     async def close(self) -> None:
         self._counters.clear()

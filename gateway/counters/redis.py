@@ -3,12 +3,16 @@
 Takes that arrive in one turn of the loop travel together over one connection, so a request pays a share of a round trip
 instead of a connection of its own. The subtle thing is failure: no request waits longer than `PATIENCE_SECONDS`; the
 first loss opens the breaker, and while it is open nobody waits at all, until a probe in the background could write.
+Patience is measured on the server, not on ourselves: a loop that is busy with a burst of clients comes late to replies
+that have long arrived, and taking that for a loss would let each worker count for itself just when it matters.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+import time
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any
 
@@ -22,11 +26,14 @@ from gateway.counters.memory import MemoryCounters, Slots
 from policies.traffic.limit_rate import Charge, CountersLost, Level, Standing
 
 PATIENCE_SECONDS = 0.05
+PARTS, SPARE_PARTS = 5, 20
+"""Patience passes in parts; one for which the loop itself came late does not count, and that is forgiven so often."""
 PROBE_SECONDS = 0.25
 """Between two attempts to reach lost counters again."""
 PROBE_PATIENCE_SECONDS = 1.0
 """A probe may take longer than a take: it is what opens the connection."""
-LARGEST_BATCH = 256
+LARGEST_BATCH = 64
+"""Takes; a server that is well must get through a batch in a fraction of patience."""
 PREFIX = "weighbridge:"
 
 SCRIPT = files(__package__).joinpath("take.lua").read_text("utf-8")
@@ -37,7 +44,7 @@ _Take = tuple[tuple[Charge, ...], "asyncio.Future[Standing]"]
 
 
 class RedisCounters:
-    """`lost` says whether the breaker is open. Nothing is connected before the first take."""
+    """`lost` says whether the breaker is open. Without `start`, the first take pays for the connection."""
 
     def __init__(self, url: str) -> None:
         # a take that failed may still have been charged: it is never sent twice
@@ -57,6 +64,13 @@ class RedisCounters:
     @property
     def slots(self) -> Slots:
         return self._local.slots
+
+    async def start(self) -> None:
+        """Connect before there are clients; where that fails, go on as with a server that was lost."""
+        try:
+            await self._reach()
+        except (RedisError, OSError, TimeoutError) as error:
+            self._lose(error)
 
     def take(self, charges: tuple[Charge, ...]) -> Awaitable[Standing]:
         """Charge every limit, or none. Raises `CountersLost`, at once while the breaker is open, else when awaited."""
@@ -83,7 +97,7 @@ class RedisCounters:
             while self._queue and not self.lost:
                 batch, self._queue = self._queue[:LARGEST_BATCH], self._queue[LARGEST_BATCH:]
                 try:
-                    async with asyncio.timeout(PATIENCE_SECONDS):
+                    async with _patience():
                         replies = await self._execute([charges for charges, _ in batch])
                 except (RedisError, OSError, TimeoutError) as error:
                     self._lose(error)
@@ -131,19 +145,49 @@ class RedisCounters:
         while True:
             await asyncio.sleep(PROBE_SECONDS)
             try:
-                async with asyncio.timeout(PROBE_PATIENCE_SECONDS):
-                    await self._client.set(PREFIX + "probe", 1, px=1000)
+                await self._reach()
             except (RedisError, OSError, TimeoutError):
                 continue
             self.lost = False
             _log.info("counters found again")
             return
 
+    async def _reach(self) -> None:
+        """Connect, see that something can be written, and leave the script there."""
+        async with asyncio.timeout(PROBE_PATIENCE_SECONDS):
+            await self._client.set(PREFIX + "probe", 1, px=1000)
+            await self._client.script_load(SCRIPT)
+
     @staticmethod
     def _fail(takes: list[_Take]) -> None:
         for _, future in takes:
             if not future.done():
                 future.set_exception(CountersLost())
+
+
+@asynccontextmanager
+async def _patience() -> AsyncIterator[None]:
+    """Raises `TimeoutError` in whoever waits for the server longer than `PATIENCE_SECONDS`."""
+    loop = asyncio.get_running_loop()
+    part = PATIENCE_SECONDS / PARTS
+    handle: asyncio.TimerHandle
+
+    def wait(left: int, spare: int, since: float) -> None:
+        nonlocal handle
+        now = time.monotonic()
+        if now - since > 2 * part and spare:
+            left, spare = left + 1, spare - 1
+        if left:
+            handle = loop.call_later(part, wait, left - 1, spare, now)
+        else:
+            limit.reschedule(loop.time())
+
+    async with asyncio.timeout(None) as limit:
+        wait(PARTS, SPARE_PARTS, time.monotonic())
+        try:
+            yield
+        finally:
+            handle.cancel()
 
 
 def standing(charges: tuple[Charge, ...], reply: list[int]) -> Standing:

