@@ -1,7 +1,7 @@
 """Samples of one or several workers -> Prometheus or OpenMetrics text. Runs only when somebody scrapes.
 
 Must not know: how numbers are gathered. The one subtle thing: workers are separate processes, so their samples are
-added up here; gauges that describe the same thing in every worker take the largest value instead.
+added up here; gauges that describe the same thing in every worker take the worst value instead.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ METRICS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "replies_aborted": ("counter", "Replies that their client did not get whole.", ()),
     "log_lines_dropped": ("counter", "Access records that were not written.", ()),
     "snapshots_refused": ("counter", "Snapshots that were fetched or found and not served.", ()),
+    "counters_lost": ("gauge", "1 while shared counters are out of reach and plans say what happens instead.", ()),
     "connections": ("gauge", "Open client connections.", ()),
     "upstream_in_flight": ("gauge", "Requests at an upstream.", ("upstream",)),
     "upstream_idle": ("gauge", "Pooled connections to an upstream.", ("upstream",)),
@@ -49,9 +50,14 @@ METRICS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "snapshot_age_seconds": ("gauge", "Since the served snapshot was last confirmed by the registry.", ()),
     "snapshot_routes": ("gauge", "Routes in the snapshot being served.", ()),
 }
-_SAME_EVERYWHERE = frozenset(
-    {"ready", "snapshot_revision", "snapshot_age_seconds", "snapshot_routes", "upstream_ejected"}
-)
+_WORST = {
+    "ready": min,
+    "counters_lost": max,
+    "snapshot_revision": min,
+    "snapshot_age_seconds": max,
+    "snapshot_routes": min,
+    "upstream_ejected": max,
+}
 
 
 def merged(readings: Iterable[Iterable[Sample]]) -> dict[str, dict[tuple[str, ...], list[float]]]:
@@ -64,8 +70,8 @@ def merged(readings: Iterable[Iterable[Sample]]) -> dict[str, dict[tuple[str, ..
             known = series.get(tuple(labels))
             if known is None:
                 series[tuple(labels)] = values
-            elif metric in _SAME_EVERYWHERE:
-                series[tuple(labels)] = [max(known[0], values[0])]
+            elif metric in _WORST:
+                series[tuple(labels)] = [_WORST[metric](known[0], values[0])]
             else:
                 series[tuple(labels)] = [a + b for a, b in zip(known, values, strict=True)]
     return out

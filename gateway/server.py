@@ -27,7 +27,7 @@ import uvloop
 
 from gateway import heads
 from gateway.admin import Admin, Siblings, SnapshotState, State
-from gateway.counters import UnknownCounters, open_counters
+from gateway.counters import OpenCounters, UnknownCounters, open_counters
 from gateway.door import InvalidCertificate, tls_context
 from gateway.keys import KeyRing
 from gateway.listener import Listener
@@ -198,7 +198,9 @@ async def _work(settings: Settings, place: Place) -> int:
     snapshots = Snapshots(settings, pipeline, swap)
     await snapshots.start()
     following = asyncio.create_task(_follow(snapshots))
-    siblings = Siblings(place.directory, place.index, settings.workers, lambda: _describe(place, worker, snapshots))
+    siblings = Siblings(
+        place.directory, place.index, settings.workers, lambda: _describe(place, worker, snapshots, counters)
+    )
     if settings.workers > 1:
         await siblings.start()
     admin = Admin(siblings.gather)
@@ -255,7 +257,7 @@ def _signals(parent: int | None) -> tuple[asyncio.Event, asyncio.Event]:
     return first, second
 
 
-def _describe(place: Place, worker: Worker, snapshots: Snapshots[Table]) -> State:
+def _describe(place: Place, worker: Worker, snapshots: Snapshots[Table], counters: OpenCounters) -> State:
     table = worker.table
     reasons = (["draining"] if worker.draining else []) + (["no snapshot yet"] if table is None else [])
     samples: list[tuple[str, list[str], Any]] = [
@@ -263,6 +265,7 @@ def _describe(place: Place, worker: Worker, snapshots: Snapshots[Table]) -> Stat
         *worker.usage.reading(),
         ("connections", [], len(worker.connections)),
         ("snapshots_refused", [], snapshots.refused),
+        ("counters_lost", [], int(counters.lost)),
     ]
     for pool in worker.upstreams.reading():
         upstream = pool.pop("upstream")

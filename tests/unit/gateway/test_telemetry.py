@@ -91,21 +91,27 @@ def test_usage_does_not_grow_for_ever() -> None:
     assert reading[-1] == ("usage", [OTHER, *LABELS, "2xx"], 5)
 
 
-def test_workers_are_added_up_but_one_gateway_has_one_snapshot() -> None:
+def test_workers_are_added_up_but_a_gateway_is_no_better_than_its_worst() -> None:
     first = [
         ("requests", [*LABELS, "200"], 2),
         ("request_seconds", [*LABELS], [1, 0, 0.5]),
         ("snapshot_revision", [], 7),
+        ("ready", [], 1),
+        ("counters_lost", [], 0),
     ]
     second = [
         ("requests", [*LABELS, "200"], 3),
         ("request_seconds", [*LABELS], [0, 2, 1.0]),
         ("snapshot_revision", [], 8),
+        ("ready", [], 0),
+        ("counters_lost", [], 1),
     ]
     assert merged([first, second]) == {
         "requests": {(*LABELS, "200"): [5]},
         "request_seconds": {LABELS: [1, 2, 1.5]},
-        "snapshot_revision": {(): [8]},
+        "snapshot_revision": {(): [7]},
+        "ready": {(): [0]},
+        "counters_lost": {(): [1]},
     }
 
 
