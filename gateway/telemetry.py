@@ -2,7 +2,8 @@
 
 A request pays one dictionary read, a few additions and one append; names, labels and text are made when somebody
 scrapes (`gateway.exposition`) or in the thread that writes the log. Records carry the path template instead of the path
-where a route matched, and never a credential, a query value or a header.
+where a route matched, and never a credential, a query value or a header. What broke the contract is named by pointer
+and code, as the caller was told it: the owner of a backend that strays has to find the place.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from typing import Any
 import orjson
 
 from gateway.sink import Sink
-from policies.traffic import Exchange
+from policies.traffic import Exchange, Fault
 
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Seconds."""
 UNROUTED = ("", "", "")
 MAX_LOGGED_PATH = 256
+MAX_LOGGED_FAULTS = 5
+MAX_LOGGED_POINTER = 128
+"""Characters: names in a pointer may be the sender's."""
 
 Sample = tuple[str, list[str], Any]
 """``(metric, label values, value)``: see `gateway.exposition.METRICS`."""
@@ -109,8 +113,8 @@ class Telemetry:
                     upstream_seconds,
                     received,
                     sent,
-                    len(exchange.request_faults),
-                    len(exchange.faults),
+                    exchange.request_faults if problem is None else problem.errors,
+                    exchange.faults,
                     aborted,
                 )
             )
@@ -171,8 +175,13 @@ def encode_record(record: tuple[Any, ...]) -> bytes:
         "credential": credential,
         "peer": peer,
         "problem": problem,
-        "request_faults": request_faults or None,
-        "response_faults": response_faults or None,
+        "request_faults": _named(request_faults),
+        "response_faults": _named(response_faults),
         "aborted": aborted or None,
     }
     return orjson.dumps({name: value for name, value in line.items() if value is not None})
+
+
+def _named(faults: tuple[Fault, ...]) -> list[str] | None:
+    """The first places and what is wrong with each, ``/body/lines/0/quantity MINIMUM``."""
+    return [f"{fault.pointer[:MAX_LOGGED_POINTER]} {fault.code}" for fault in faults[:MAX_LOGGED_FAULTS]] or None

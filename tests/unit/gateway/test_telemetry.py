@@ -174,6 +174,22 @@ async def test_an_access_record_names_the_template_and_no_secret(tmp_path: Path)
     assert (refused["status"], refused["problem"], refused["path"]) == (400, "bad-request", "")
 
 
+def test_a_record_names_the_places_that_broke_the_contract() -> None:
+    telemetry = Telemetry(None)
+    telemetry.sink = Sink("/dev/null")
+    faults = (Fault("/body/lines/0/quantity", "MINIMUM", "The value is less than the minimum of 0"),)
+    many = tuple(Fault(f"/query/{'x' * 500}{number}", "UNDECLARED", "d") for number in range(20))
+    refused = Problem(status=400, slug="validation-failed", title="t", errors=many)
+    telemetry.record(exchange(faults=faults), LABELS, 200, 0.001, 0.0, 0, 0, False)
+    telemetry.record(exchange(problem=refused), LABELS, 400, 0.001, 0.0, 0, 0, False)
+    strayed, wrong = (json.loads(encode_record(record)) for record in telemetry._records)
+    assert strayed["response_faults"] == ["/body/lines/0/quantity MINIMUM"]
+    assert "request_faults" not in strayed
+    assert len(wrong["request_faults"]) == 5
+    assert max(map(len, wrong["request_faults"])) < 150
+    telemetry.sink.close()
+
+
 def test_a_record_leaves_out_what_does_not_apply() -> None:
     telemetry = Telemetry(None)
     telemetry.sink = Sink("/dev/null")
