@@ -1,9 +1,10 @@
 """Counters of one process: exact, synchronous, and small.
 
-The strict window is kept as 64 slices plus the one in progress. Everything counted in those 65 slices counts against
-the limit, so a window of the full length sees at most the limit wherever it starts; the price is that units come back
-up to one slice (1/64 of the window) late. GCRA keeps one number per limit. Time is monotonic and in whole nanoseconds:
-clock steps do nothing, and nothing is rounded in the caller's favour.
+The strict window is kept in slices of 1/64 of it, each with its count and its last instant. A slice counts whole until
+a window has passed since that instant, so a window of the full length sees at most the limit wherever it starts; the
+price is that units come back up to one slice late, though never later than a window after the last. GCRA keeps one
+number per limit. Time is monotonic and in whole nanoseconds: clock steps do nothing, and nothing is rounded in the
+caller's favour.
 """
 
 from __future__ import annotations
@@ -20,31 +21,33 @@ _SWEPT_PER_NEW = 2
 
 
 class Window:
-    """A strict sliding window: slice numbers with their counts, oldest first."""
+    """A strict sliding window: slices as number, count and last instant, oldest first."""
 
-    __slots__ = ("_slice", "_slices", "total")
+    __slots__ = ("_length", "_slice", "_slices", "total")
 
     def __init__(self, window: int) -> None:
-        self._slice = -(-window * SECOND // SLICES)
+        self._length = window * SECOND
+        self._slice = -(-self._length // SLICES)
         self._slices: deque[list[int]] = deque()
         self.total = 0
 
     def wait(self, charge: Charge, now: int) -> int:
         """Nanoseconds until a unit may be taken; 0 when now."""
         slices = self._slices
-        if slices and slices[0][0] < now // self._slice - SLICES:
+        if slices and slices[0][2] <= now - self._length:
             self._drop(now)
         if self.total < charge.requests:
             return 0
-        return self._until_next(now) if slices else charge.window * SECOND
+        return self._until_next(now) if slices else self._length
 
     def take(self, charge: Charge, now: int) -> None:
         current = now // self._slice
         slices = self._slices
         if slices and slices[-1][0] == current:
             slices[-1][1] += 1
+            slices[-1][2] = now
         else:
-            slices.append([current, 1])
+            slices.append([current, 1, now])
         self.total += 1
 
     def level(self, charge: Charge, now: int) -> Level:
@@ -56,13 +59,12 @@ class Window:
         return not self._slices
 
     def _drop(self, now: int) -> None:
-        oldest = now // self._slice - SLICES
         slices = self._slices
-        while slices and slices[0][0] < oldest:
+        while slices and slices[0][2] <= now - self._length:
             self.total -= slices.popleft()[1]
 
     def _until_next(self, now: int) -> int:
-        return (self._slices[0][0] + SLICES + 1) * self._slice - now
+        return self._slices[0][2] + self._length - now
 
 
 class Rate:

@@ -5,8 +5,8 @@
 --       0: a rate with `burst`)
 -- Returns {wait, remaining, reset, remaining, reset, ...} in microseconds; wait is 0 when the units were taken.
 --
--- Strict: a hash of slice number -> count. Everything in the last 64 slices and the one in progress counts, so any
--- window of the full length is covered. Rate: one number, the theoretical arrival time of GCRA.
+-- Strict: a hash of slice number -> "count last-instant". A slice counts whole until a window has passed since its last
+-- instant, so any window of the full length is covered. Rate: one number, the theoretical arrival time of GCRA.
 -- A server clock that steps back must not ban anybody: counts from the future are moved to now.
 
 local SLICES = 64
@@ -24,25 +24,26 @@ for i, key in ipairs(KEYS) do
     local slice = math.ceil(window / SLICES)
     local current = math.floor(now / slice)
     local entries = redis.call('HGETALL', key)
-    local total, oldest = 0, nil
+    local total, oldest, counted = 0, nil, 0
     for j = 1, #entries, 2 do
-      local number, count = tonumber(entries[j]), tonumber(entries[j + 1])
-      if number > current then
-        redis.call('HDEL', key, entries[j])
-        redis.call('HINCRBY', key, current, count)
-        number = current
+      local count, last = string.match(entries[j + 1], '^(%d+) (%d+)$')
+      count, last = tonumber(count), tonumber(last)
+      if last and last > now then
+        last = now
+        redis.call('HSET', key, entries[j], string.format('%d %.0f', count, now))
       end
-      if number < current - SLICES then
+      if not last or last <= now - window then
         redis.call('HDEL', key, entries[j])
       else
         total = total + count
-        if oldest == nil or number < oldest then oldest = number end
+        oldest = math.min(oldest or last, last)
+        if tonumber(entries[j]) == current then counted = count end
       end
     end
-    counter.slice, counter.current, counter.total, counter.oldest = slice, current, total, oldest
-    counter.expires = math.ceil((window + 2 * slice) / 1000)
+    counter.window, counter.current, counter.counted = window, current, counted
+    counter.total, counter.oldest = total, oldest
     if total >= requests then
-      wait = oldest and (oldest + SLICES + 1) * slice - now or window
+      wait = oldest and oldest + window - now or window
     end
   elseif requests < 1 then
     wait = window
@@ -64,13 +65,13 @@ for _, counter in ipairs(counters) do
   local remaining, reset
   if counter.strict then
     if longest == 0 then
-      redis.call('HINCRBY', counter.key, counter.current, 1)
-      redis.call('PEXPIRE', counter.key, counter.expires)
+      redis.call('HSET', counter.key, counter.current, string.format('%d %.0f', counter.counted + 1, now))
+      redis.call('PEXPIRE', counter.key, math.ceil(counter.window / 1000) + 1)
       counter.total = counter.total + 1
-      counter.oldest = counter.oldest or counter.current
+      counter.oldest = counter.oldest or now
     end
     remaining = math.max(0, counter.requests - counter.total)
-    reset = counter.oldest and (counter.oldest + SLICES + 1) * counter.slice - now or 0
+    reset = counter.oldest and counter.oldest + counter.window - now or 0
   elseif counter.barred then
     remaining, reset = 0, counter.barred
   else

