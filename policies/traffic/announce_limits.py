@@ -1,7 +1,8 @@
 """Say on every counted reply where the caller stands: ``RateLimit-Policy`` and ``RateLimit``.
 
 As draft-ietf-httpapi-ratelimit-headers has them: a structured-field list with one item per limit, ``q`` units per ``w``
-seconds; ``r`` units remaining, more of them in ``t`` seconds.
+seconds; ``r`` units remaining, more of them in ``t`` seconds. A rate with burst says how much it allows at once in a
+parameter of its own (the draft wants those to bear a vendor's name), or ``r`` would exceed ``q`` without a reason.
 """
 
 from __future__ import annotations

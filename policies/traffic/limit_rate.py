@@ -105,6 +105,8 @@ class Allowance:
         name = "".join(c if " " <= c <= "~" else "?" for c in limit.name).replace("\\", "\\\\").replace('"', '\\"')
         label = f'"{name}"'
         policy = f"{label};q={limit.requests};w={limit.window}"
+        if limit.burst is not None:
+            policy += f";weighbridge-burst={limit.burst}"
         return Charge(key, limit.name, limit.requests, limit.window, limit.burst, label, policy)
 
 
