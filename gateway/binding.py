@@ -6,7 +6,7 @@ with the previous snapshot, and an unchanged version is taken over whole, compil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from zlib import crc32
 
 import semver
@@ -20,7 +20,7 @@ from policies.traffic.announce_lifecycle import announce_lifecycle
 from policies.traffic.announce_limits import announce_limits
 from policies.traffic.authenticate_credentials import authenticate_credentials
 from policies.traffic.authorize_scopes import authorize_scopes
-from policies.traffic.authorize_site import authorize_site
+from policies.traffic.authorize_site import authorize_site, template_names
 from policies.traffic.authorize_subscription import authorize_subscription
 from policies.traffic.limit_concurrency import limit_concurrency
 from policies.traffic.limit_rate import Counters, limit_rate
@@ -66,6 +66,7 @@ class BoundRoute:
         "chain",
         "contract",
         "major",
+        "matrix",
         "max_body_bytes",
         "may_retry",
         "method",
@@ -95,6 +96,14 @@ class BoundRoute:
         self.max_body_bytes = contract.max_body_bytes
         self.may_retry = operation.method in _IDEMPOTENT
         self.metric_labels = (self.contract, str(self.major), self.operation_id)
+        names = template_names(operation.path)
+        matrix = {p.name for p in operation.parameters if p.place == "path" and p.style == "matrix"}
+        self.matrix = frozenset(index for index, name in enumerate(names) if name in matrix)
+
+    def takes_semicolons(self, parameters: Sequence[str]) -> bool:
+        """Whether every semicolon in the path stands where the contract puts one. Some servers cut a segment at its
+        semicolon, and would then read another path than the one that was authorised."""
+        return all(";" not in value or index in self.matrix for index, value in enumerate(parameters))
 
 
 class Versions:

@@ -20,6 +20,7 @@ from gateway.router import (
     not_found,
     version_unknown,
 )
+from gateway.target import AMBIGUOUS
 from policies.model.access import Issuer
 from policies.model.snapshot import Snapshot, SnapshotRefused
 from policies.traffic import Exchange, Problem
@@ -181,6 +182,8 @@ class Table:
             route = item.methods.get(exchange.method) or served.fallback
             if route is None:
                 return method_not_allowed(item)
+            if ";" in exchange.path and not route.takes_semicolons(exchange.parameters):
+                return AMBIGUOUS
         exchange.route = route
         exchange.operation_id = route.operation_id
         exchange.version = served.number

@@ -2,8 +2,10 @@
 
 Two servers that read one target differently are how authorisation is walked around, so nothing ambiguous passes:
 dot segments, empty segments, encoded slashes, backslashes, semicolons and control characters, malformed or overlong
-escapes, non-ASCII bytes, fragments. What remains has one spelling: unreserved characters are never escaped and escapes
-are upper case (RFC 3986 section 6.2.2). The query keeps its bytes; only its syntax is judged.
+escapes, non-ASCII bytes, fragments. A segment may begin with a plain semicolon, as OpenAPI's matrix style has it; the
+pipeline refuses it where the contract declares no such parameter. What remains has one spelling: unreserved characters
+are never escaped and escapes are upper case (RFC 3986 section 6.2.2). The query keeps its bytes; only its syntax is
+judged.
 
 Must not know: routes. The one subtle thing: almost every real target matches one expression and is returned as it is.
 """
@@ -20,14 +22,14 @@ _PLAIN = re.compile(
     rb"((?:/[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9_~!$&'()*+,=:@.-]*+)++/?|/)"
     rb"(?:\?((?:[!$&-;=?-Z_a-z~\[\]]++|%[0-9A-Fa-f]{2})*+))?"
 )
-_PATH = re.compile(rb"/[A-Za-z0-9_~!$&'()*+,=:@.%/-]*")
+_PATH = re.compile(rb"(?:/(?:;[A-Za-z0-9_~!$&'()*+,;=:@.%-]*+|[A-Za-z0-9_~!$&'()*+,=:@.%-]*+))++")
 _QUERY = re.compile(rb"[!$-~\"]*")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})?")
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(.*)")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _FORBIDDEN = frozenset(range(0x20)) | frozenset(b"/\\;\x7f")
 
-_AMBIGUOUS = refused("The path has more than one reading: send it normalised, without escaped or doubled separators.")
+AMBIGUOUS = refused("The path has more than one reading: send it normalised, without escaped or doubled separators.")
 
 
 def canonical(target: bytes, host: bytes) -> tuple[str, str] | Problem:
@@ -48,14 +50,14 @@ def canonical(target: bytes, host: bytes) -> tuple[str, str] | Problem:
     if not _QUERY.fullmatch(query) or not _escapes_are_whole(query):
         return refused("The query is malformed.")
     if not _PATH.fullmatch(path) or not _escapes_are_whole(path):
-        return _AMBIGUOUS
+        return AMBIGUOUS
     if b"%" in path:
         decoded = _decode(path)
         if decoded is None:
-            return _AMBIGUOUS
+            return AMBIGUOUS
         path = decoded
     if b"//" in path or any(segment in (b".", b"..") for segment in path.split(b"/")):
-        return _AMBIGUOUS
+        return AMBIGUOUS
     return path.decode("ascii"), query.decode("ascii")
 
 

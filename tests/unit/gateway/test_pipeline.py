@@ -13,6 +13,7 @@ from gateway.keys import KeyRing
 from gateway.pipeline import Pipeline, Table
 from policies.model.access import Issuer, Limit, Plan
 from policies.model.contract import Block, Rollout, Stage
+from policies.model.document import digest
 from policies.model.snapshot import SnapshotRefused
 from policies.traffic import Exchange, Problem
 from policies.traffic.limit_rate import Charge, Standing
@@ -66,6 +67,39 @@ def test_a_good_call_is_opened_with_everything_set() -> None:
     assert list(fields) == [b"API-Version", b"RateLimit-Policy", b"RateLimit"]
     assert (fields[b"API-Version"], fields[b"RateLimit-Policy"]) == (b"1.0.0", b'"rate";q=100;w=10')
     assert fields[b"RateLimit"] in (b'"rate";r=99;t=10', b'"rate";r=99;t=11')
+
+
+def matrix_table() -> Table:
+    """One operation with a matrix parameter beside one with a simple one."""
+    colour = {
+        "name": "colour",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "array", "items": {"type": "string"}},
+    }
+    responses = {"200": {"description": "ok"}}
+    tree = document(
+        **{
+            f"/{style}/{{colour}}": {
+                "get": {"operationId": style, "parameters": [{**colour, "style": style}], "responses": responses}
+            }
+            for style in ("matrix", "simple")
+        }
+    )
+    tree["security"] = [{"oauth": []}]
+    return table(version(digest=digest(tree)), documents={digest(tree): tree})
+
+
+def test_a_matrix_parameter_brings_its_semicolons() -> None:
+    outcome, made = opened(matrix_table(), "/orders/v1/matrix/;colour=red,blue")
+    assert outcome is None
+    assert (made.parameters, made.upstream.path) == ((";colour=red,blue",), "/matrix/;colour=red,blue")
+
+
+@pytest.mark.parametrize("path", ["/simple/;colour=red", "/orders/;x", "/;x/matrix/;colour=red"])
+def test_a_semicolon_that_no_contract_asks_for_is_refused(path: str) -> None:
+    outcome, _ = opened(matrix_table(), "/orders/v1" + path)
+    assert slug(outcome) in ("bad-request", "not-found")
 
 
 def test_a_site_goes_to_its_upstream() -> None:
