@@ -16,7 +16,7 @@ from policies.model.contract import LIVE, Contract, Rollout, Stage, Version
 from policies.model.document import Document, Operation
 from policies.model.snapshot import Snapshot, SnapshotRefused
 from policies.traffic import Binder, Decision, Exchange, RouteFacts
-from policies.traffic.announce_lifecycle import announce_lifecycle
+from policies.traffic.announce_lifecycle import announce_lifecycle, fields_of
 from policies.traffic.announce_limits import announce_limits
 from policies.traffic.authenticate_credentials import authenticate_credentials
 from policies.traffic.authorize_scopes import authorize_scopes
@@ -237,7 +237,8 @@ class _Binding:
         except (ValueError, LookupError, TypeError, AttributeError, AmbiguousTemplates) as error:
             reason = str(error).partition("\n")[0]
             raise SnapshotRefused(f"{contract.name}@{version.number}{where} cannot be bound: {reason}") from error
-        return Served(version.number, templates, fallback)
+        fields = fields_of(self._facts(contract, version, document, ANYTHING, upstream, successor))
+        return Served(version.number, templates, fallback, fields)
 
     def _route(
         self,
@@ -248,9 +249,20 @@ class _Binding:
         upstream: str | None,
         successor: int | None,
     ) -> BoundRoute:
-        facts = RouteFacts(contract, version, document, operation, self._counters, self._schemas, successor, upstream)
+        facts = self._facts(contract, version, document, operation, upstream, successor)
         retired = version.stage is Stage.RETIRED
         return BoundRoute(facts, None if retired else validate_response(facts))
+
+    def _facts(
+        self,
+        contract: Contract,
+        version: Version,
+        document: Document,
+        operation: Operation,
+        upstream: str | None,
+        successor: int | None,
+    ) -> RouteFacts:
+        return RouteFacts(contract, version, document, operation, self._counters, self._schemas, successor, upstream)
 
 
 ANYTHING = Operation(

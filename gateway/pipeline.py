@@ -171,22 +171,24 @@ class Table:
         return problem if problem is not None else self._run(exchange, exchange.route.chain)
 
     def _match(self, exchange: Exchange, served: Served[BoundRoute], segments: list[str], start: int) -> Problem | None:
+        exchange.version = served.number
         found = served.templates.match(segments, start)
         route: BoundRoute | None
         if found is None:
             route = served.fallback
             if route is None:
+                exchange.reply_headers.extend(served.fields)
                 return not_found("The version served here has no such path.")
         else:
             item, exchange.parameters = found
             route = item.methods.get(exchange.method) or served.fallback
             if route is None:
+                exchange.reply_headers.extend(served.fields)
                 return method_not_allowed(item)
             if ";" in exchange.path and not route.takes_semicolons(exchange.parameters):
                 return AMBIGUOUS
         exchange.route = route
         exchange.operation_id = route.operation_id
-        exchange.version = served.number
         prefix = len(segments[1]) + 1 if start == 2 else len(segments[1]) + len(segments[2]) + 2
         exchange.rest = exchange.path[prefix:]
         return None

@@ -149,11 +149,13 @@ def _specificity(shape: str) -> tuple[int, int, str]:
 
 @dataclass(slots=True)
 class Served(Generic[T]):
-    """One version as it is served. `fallback` answers what matches nothing: a retired version says 410 to all."""
+    """One version as it is served. `fallback` answers what matches nothing: a retired version says 410 to all.
+    `fields` are announced where a call meets the version and none of its operations."""
 
     number: str
     templates: Templates[T]
     fallback: T | None = None
+    fields: tuple[tuple[bytes, bytes], ...] = ()
 
 
 @dataclass(slots=True)
