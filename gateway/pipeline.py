@@ -15,6 +15,7 @@ from gateway.router import (
     ContractLines,
     Served,
     accepted_version,
+    bad_request,
     is_major_segment,
     method_not_allowed,
     not_found,
@@ -147,12 +148,12 @@ class Table:
         """The version depends on the caller or on what it asked for."""
         line = contract.by_segment.get(segments[2]) if len(segments) > 2 else None
         start = 2 if line is None else 3
-        wanted = exchange.header(b"api-version")
-        if wanted is None and line is None:
-            accept = exchange.header(b"accept")
-            asked = None if accept is None else accepted_version(accept.decode("latin-1"))
-        else:
-            asked = None if wanted is None else wanted.decode("latin-1")
+        wanted = _sent(exchange, b"api-version")
+        if len(wanted) > 1:
+            return bad_request("API-Version was sent more than once.")
+        asked = wanted[0] if wanted else None
+        if asked is None and line is None:
+            asked = accepted_version(",".join(_sent(exchange, b"accept")))
         number = None
         if asked is not None:
             requested = contract.requested(asked, line)
@@ -220,6 +221,11 @@ class Table:
     ) -> Problem | None:
         assert isinstance(pending, Awaitable)
         return await pending or await _settled(self._choose(exchange, contract, segments))
+
+
+def _sent(exchange: Exchange, name: bytes) -> list[str]:
+    """Every field of that (lower-case) name."""
+    return [value.decode("latin-1") for key, value in exchange.headers if key == name]
 
 
 async def _settled(outcome: Outcome) -> Problem | None:

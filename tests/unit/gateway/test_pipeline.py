@@ -252,6 +252,11 @@ def test_without_a_major_the_caller_chooses_then_the_owner() -> None:
     assert opened(on, path, "", (b"accept", b"application/json; version=1"))[1].version == "1.0.0"
     both = ((b"api-version", b"3"), (b"accept", b"application/json; version=1"))
     assert opened(on, path, "", *both)[1].version == "3.0.0"
+    apart = ((b"accept", b"text/html"), (b"accept", b"application/json; version=1"))
+    assert opened(on, path, "", *apart)[1].version == "1.0.0"
+    twice = ((b"api-version", b"3"), (b"api-version", b"1"))
+    assert slug(opened(on, path, "", *twice)[0]) == "bad-request"
+    assert slug(opened(on, "/orders/v3/orders", "", *twice)[0]) == "bad-request"
     pinned = table(*versions, applications=(application(pins={"orders": 1}),))
     assert opened(pinned, path)[1].version == "1.0.0"
     assert opened(table(*versions), path)[1].version == "3.0.0"
