@@ -18,7 +18,7 @@ from gateway import heads
 from gateway.fields import Fields
 from gateway.framing import Frame
 from gateway.line import Line
-from gateway.replies import INTERNAL, render
+from gateway.replies import INTERNAL, REQUEST_TIMEOUT, render
 from gateway.telemetry import UNROUTED
 from gateway.worker import Worker
 from policies.traffic import Exchange, Problem
@@ -142,7 +142,12 @@ class Answer:
         self._replying = True
         self._status = problem.status
         unread = self.client.unread
-        if self._worker.draining or not 0 <= unread <= MAX_DISCARD or (unread and self._frame.expects):
+        if (
+            problem is REQUEST_TIMEOUT
+            or self._worker.draining
+            or not 0 <= unread <= MAX_DISCARD
+            or (unread and self._frame.expects)
+        ):
             self.keep = False
         self._announce()
         fields, body = render(problem, exchange.request_id, exchange.path)

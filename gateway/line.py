@@ -18,7 +18,7 @@ import httptools
 
 from gateway import framing
 from gateway.fields import LOWER, Fields
-from gateway.replies import UPSTREAM_INVALID, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE
+from gateway.replies import REQUEST_TIMEOUT, UPSTREAM_INVALID, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE
 from policies.model.contract import Upstream as Spec
 from policies.traffic import Problem
 
@@ -63,6 +63,7 @@ class Line(asyncio.Protocol):
         "_interim",
         "_keep",
         "_parser",
+        "_paused",
         "_sent",
         "_total",
         "bodiless",
@@ -100,7 +101,7 @@ class Line(asyncio.Protocol):
         self.chunks: list[bytes] = []
         self.complete = False
         self.bodiless = bodiless
-        self._answered = self._keep = self._interim = False
+        self._answered = self._keep = self._interim = self._paused = False
         self._head_bytes = 0
         self._sent = whole
         self._total = now + spec.total_timeout
@@ -132,6 +133,7 @@ class Line(asyncio.Protocol):
         """Back-pressure: stop reading while the client is behind. Our pause is not held against the upstream."""
         if self.transport is None or self.transport.is_closing():
             return
+        self._paused = paused
         if paused:
             self.transport.pause_reading()
             self.deadline = self._total
@@ -163,20 +165,25 @@ class Line(asyncio.Protocol):
             self.transport.abort()
 
     def expire(self) -> None:
-        self._fail(UPSTREAM_TIMEOUT)
+        """The deadline passed. Whoever waits for the client has not failed: some slow clients must not eject a backend
+        for everybody."""
+        if not self._sent:
+            self._fail(REQUEST_TIMEOUT, blamed=False)
+        else:
+            self._fail(UPSTREAM_TIMEOUT, blamed=not self._paused)
 
     def _leave(self) -> None:
         self.taker = None
         self.pool.in_flight -= 1
         self.pool.busy.discard(self)
 
-    def _fail(self, problem: Problem) -> None:
+    def _fail(self, problem: Problem, *, blamed: bool = True) -> None:
         taker = self.taker
         if taker is None:
             return
         stale = self.reused and not self._answered and problem is UPSTREAM_UNREACHABLE
         self._leave()
-        if stale:
+        if stale or not blamed:
             self.pool.probing = False
         else:
             self.pool.failed()

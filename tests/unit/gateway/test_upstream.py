@@ -25,6 +25,17 @@ def spec(**limits: float) -> Upstream:
     return Upstream(url="", **limits)  # type: ignore[arg-type]
 
 
+async def never(seen: Seen, wire: Wire) -> None:
+    await wire.reader.read()
+
+
+async def endless(seen: Seen, wire: Wire) -> None:
+    """More than any buffer between a backend and a client takes."""
+    await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+    for _ in range(1000):
+        await wire.send(b"x" * 1_000_000)
+
+
 def reading(g: Gate) -> dict[str, int]:
     (pool,) = g.worker.upstreams.reading()
     return {name: value for name, value in pool.items() if name != "upstream"}
@@ -210,6 +221,26 @@ async def test_late_bytes_on_a_pooled_connection_close_it() -> None:
         await eventually(lambda: reading(g)["idle"] == 0)
         assert (await peer.ask(GET)).body == b"good"
         assert backend.connections == 2
+
+
+@on_loop
+async def test_a_client_that_does_not_read_is_not_held_against_the_upstream() -> None:
+    """Five of them would eject the backend for everybody else."""
+    async with Backend(endless) as backend, gate(OneUpstream(backend.url, spec=spec(total_timeout=0.5))) as g:
+        peer = await g.connect()
+        await peer.send(GET)
+        await peer.reader.readexactly(10)
+        await eventually(lambda: g.worker.telemetry.aborted == 1)
+        assert (reading(g)["failures"], reading(g)["in_flight"]) == (0, 0)
+
+
+@on_loop
+async def test_a_client_that_dawdles_over_its_body_is_not_held_against_the_upstream() -> None:
+    async with Backend(read_body=False) as backend, gate(OneUpstream(backend.url, spec=spec(total_timeout=0.3))) as g:
+        backend.handler = never
+        reply = await g.ask(b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc")
+        assert (reply.status, slug(reply), reply.get("Connection")) == (408, "request-timeout", b"close")
+        assert (reading(g)["failures"], reading(g)["in_flight"]) == (0, 0)
 
 
 @on_loop
