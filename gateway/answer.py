@@ -134,11 +134,11 @@ class Answer:
         if self._over or self._replied:
             return
         self.withdraw()
-        if self._replying:
-            self.abort()
-            return
         exchange = self.exchange
         exchange.problem = problem
+        if self._replying:
+            self.abort()  # the record says why, to tell it from a client that left
+            return
         self._replying = True
         self._status = problem.status
         unread = self.client.unread

@@ -29,7 +29,7 @@ METRICS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         (*_OPERATION, "direction"),
     ),
     "faults": ("counter", "Reported breaches of contract that were let pass.", (*_OPERATION, "site", "direction")),
-    "problems": ("counter", "Problems answered, by slug.", ("problem",)),
+    "problems": ("counter", "Problems that ended an exchange, by slug.", ("problem",)),
     "usage": ("counter", "Exchanges by application.", ("application", *_OPERATION, "class")),
     "connections_accepted": ("counter", "Client connections accepted.", ()),
     "connections_turned_away": ("counter", "Client connections over the limit.", ()),

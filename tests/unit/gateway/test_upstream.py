@@ -156,6 +156,8 @@ def test_an_upstream_that_dies_in_mid_reply_breaks_it_off(head: bytes) -> None:
                 with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
                     await peer.ask(GET.replace(b"1.1", version))
             assert len(backend.seen) == 2  # never asked again
+            problems = {labels[0]: n for metric, labels, n in g.worker.telemetry.reading() if metric == "problems"}
+            assert problems == {"upstream-unreachable": 2}
 
     scenario()
 
