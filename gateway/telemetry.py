@@ -113,7 +113,7 @@ class Telemetry:
                     upstream_seconds,
                     received,
                     sent,
-                    exchange.request_faults if problem is None else problem.errors,
+                    exchange.request_faults or (() if problem is None else problem.errors),
                     exchange.faults,
                     aborted,
                 )
