@@ -1,12 +1,16 @@
 """Judge the request's media type before its body is read, and the body once it is whole.
 
 `decide` runs with the other policies and looks at headers only; `check` is called by the pipeline with the body. Only
-JSON is judged; other declared media types pass as they are. orjson refuses NaN, bad UTF-8 and depth beyond 1024.
+JSON is judged; other declared media types pass as they are. orjson refuses NaN, bad UTF-8 and depth beyond 1024. What
+it does not refuse is an object that names a member twice (RFC 8259 section 4): we would judge the last one, and a
+backend that reads the first would act on what nobody judged.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from typing import Any
 
 import orjson
 from msgspec import Struct
@@ -100,7 +104,11 @@ class ValidateRequestBody:
             fault = Fault("/body", "JSON", f"The body is not JSON: {error.msg} at line {error.lineno}.")
             return refusal(exchange, [fault], report=self._report)
         checker = payload.checker
-        if checker is None or checker.is_valid(value):
+        if checker is None:
+            return None
+        if isinstance(value, dict | list) and (doubled := _doubled(body)) is not None:
+            return refusal(exchange, [doubled], report=self._report)
+        if checker.is_valid(value):
             return None
         return refusal(exchange, checker.faults(value, "/body"), report=self._report)
 
@@ -118,6 +126,29 @@ class ValidateRequestBody:
             return problem
         exchange.request_faults += (Fault("/header/Content-Type", code, problem.detail),)
         return None
+
+
+class _Doubled(Exception):
+    pass
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise _Doubled
+
+
+_read_again = json.JSONDecoder(object_pairs_hook=_named_once, parse_int=str, parse_float=str).decode
+
+
+def _doubled(body: bytes) -> Fault | None:
+    """A second reading, of what is known to be JSON, for the sake of its names alone."""
+    try:
+        _read_again(body.decode())
+    except _Doubled:
+        return Fault("/body", "DUPLICATE_MEMBER", "An object in the body names a member twice.")
+    except RecursionError:
+        return Fault("/body", "JSON", "The body is nested too deeply.")
+    return None
 
 
 UNDECLARED_BODY = Fault("/body", "UNDECLARED", "The operation takes no body.")

@@ -70,6 +70,8 @@ def test_a_good_body_passes(content_type: bytes) -> None:
         (b"\xef\xbb\xbf{}", [("/body", "JSON")]),
         (b'{"lines": NaN}', [("/body", "JSON")]),
         (b'"\xff"', [("/body", "JSON")]),
+        (b'{"lines": [{"quantity": 0, "quantity": 1}]}', [("/body", "DUPLICATE_MEMBER")]),
+        (b'{"lines": [], "l\\u0069nes": []}', [("/body", "DUPLICATE_MEMBER")]),
         (b"[" * 100_000, [("/body", "JSON")]),
         (b"", [("/body", "REQUIRED")]),
     ],
@@ -78,6 +80,10 @@ def test_a_body_that_breaks_the_contract_is_told_where(body: bytes, expected: li
     refusal = sent(bound(), body)
     assert (refusal.status, refusal.slug) == (400, "validation-failed")
     assert codes(refusal) == expected
+
+
+def test_the_same_name_in_other_objects_is_no_duplicate() -> None:
+    assert sent(bound(), b'{"lines": [{"quantity": 1}, {"quantity": 2}]}') is None
 
 
 def test_values_are_never_repeated() -> None:
