@@ -362,6 +362,13 @@ def test_unchanged_stock_costs_a_304(backends: Backends, client: httpx.Client) -
     assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", first.headers["ETag"])
 
 
+def test_head_is_a_get_without_its_body(backends: Backends, client: httpx.Client) -> None:
+    url = inventory(backends, "DAL-2", f"availability/{COPPER}")
+    whole, head = client.get(url, headers=INSIDE), client.head(url, headers=INSIDE)
+    assert (whole.status_code, head.status_code, head.content) == (200, 200, b"")
+    assert head.headers["Content-Length"] == whole.headers["Content-Length"]
+
+
 def test_a_write_is_done_once_per_key(backends: Backends, client: httpx.Client) -> None:
     url = inventory(backends, "DAL-2", "reservations")
     stock = inventory(backends, "DAL-2", "availability/CBL-THHN-14-WH")
@@ -588,7 +595,7 @@ def test_bad_bodies_get_a_problem(backends: Backends, client: httpx.Client, cont
 
 def test_other_methods_name_the_ones_there_are(backends: Backends, client: httpx.Client) -> None:
     answer = client.patch(backends.url("DAL-2", "/shipment/v2/shipments"), headers=INSIDE)
-    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, POST")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD, POST")
 
 
 def test_undeclared_query_parameters_are_refused_from_major_2(backends: Backends, client: httpx.Client) -> None:

@@ -59,6 +59,10 @@ class Front:
                 await self._answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if (
+            scope["method"] == "HEAD"
+        ):  # what answers GET answers HEAD, RFC 9110 section 9.3.2; the server drops the body
+            scope = {**scope, "method": "GET"}
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         served: Served | None = None
         call: Call | None = None
@@ -93,7 +97,7 @@ class Front:
             raise Refusal(404, "NOT_FOUND", f"{served.contract} {served.number} has no such path.")
         methods = sorted({operation.method for operation in operations})
         if scope["method"] not in methods:
-            allow = {"Allow": ", ".join(methods)}
+            allow = {"Allow": ", ".join(sorted({*methods, "HEAD"} if "GET" in methods else methods))}
             raise Refusal(405, "METHOD_NOT_ALLOWED", f"Only {allow['Allow']} here.", headers=allow)
 
     def _call(self, served: Served, headers: Mapping[str, str]) -> Call:
