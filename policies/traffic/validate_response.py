@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import orjson
 from msgspec import Struct
@@ -35,6 +36,17 @@ class BoundResponse(Struct, frozen=True):
     headers: dict[bytes, Reader]
 
 
+class Reply(NamedTuple):
+    """One reply's head, with what the operation declares for it found once."""
+
+    method: str
+    status: int
+    headers: Headers
+    response: BoundResponse | None
+    content_type: str | None
+    payload: BoundPayload | None
+
+
 class ResponseJudge:
     """All declared responses of one operation. Not a link of the chain: the pipeline asks it about each reply."""
 
@@ -54,11 +66,11 @@ class ResponseJudge:
         """Whether the body must be held back to be judged. In ``report`` mode what is wrong without it is noted now."""
         if status == 304:
             return False
-        response = self.declared(status)
-        payload = None if response is None else self._payload(response, headers)
+        reply = self._reply(exchange, status, headers)
+        payload = reply.payload
         if payload is not None and payload.judged and payload.checker is not None and exchange.method != "HEAD":
             return True
-        faults = self._head_faults(exchange, status, headers)
+        faults = self._head_faults(reply)
         if not faults:
             return False
         if not self.blocks:
@@ -67,9 +79,9 @@ class ResponseJudge:
 
     def judge(self, exchange: Exchange, status: int, headers: Headers, body: bytes) -> Problem | None:
         """Judge a whole reply. In ``block`` mode the Problem replaces it."""
-        faults = list(self._head_faults(exchange, status, headers))
-        response = self.declared(status)
-        payload = None if response is None else self._payload(response, headers)
+        reply = self._reply(exchange, status, headers)
+        faults = list(self._head_faults(reply))
+        payload = reply.payload
         if payload is not None and payload.judged and exchange.method != "HEAD":
             faults.extend(self._body_faults(payload, headers, body))
         if not faults:
@@ -84,32 +96,32 @@ class ResponseJudge:
             detail="The answer was withheld. The contract's owner has been told; quote the request id.",
         )
 
-    def _payload(self, response: BoundResponse, headers: Headers) -> BoundPayload | None:
-        content_type = _field(headers, b"content-type")
-        if content_type is None:
-            return None
-        payload = response.payloads.get(content_type) or chosen(response.payloads, content_type)
-        if payload is not None and payload.media_type.endswith("/*") and is_json(content_type):
-            return BoundPayload(essence(content_type), True, payload.checker)
-        return payload
-
-    def _head_faults(self, exchange: Exchange, status: int, headers: Headers) -> Sequence[Fault]:
+    def _reply(self, exchange: Exchange, status: int, headers: Headers) -> Reply:
         response = self.declared(status)
+        content_type = _field(headers, b"content-type")
+        payload = None
+        if response is not None and content_type is not None:
+            payload = response.payloads.get(content_type) or chosen(response.payloads, content_type)
+            if payload is not None and payload.media_type.endswith("/*") and is_json(content_type):
+                payload = BoundPayload(essence(content_type), True, payload.checker)
+        return Reply(exchange.method, status, headers, response, content_type, payload)
+
+    def _head_faults(self, reply: Reply) -> Sequence[Fault]:
+        response = reply.response
         if response is None:
-            return (Fault("/status", "UNDECLARED", f"The operation declares no response {status}."),)
+            return (Fault("/status", "UNDECLARED", f"The operation declares no response {reply.status}."),)
         faults: list[Fault] = []
         for name, reader in response.headers.items():
-            values = [field_text(value) for key, value in headers if key == name]
+            values = [field_text(value) for key, value in reply.headers if key == name]
             if not values:
                 if reader.required:
                     faults.append(missing(reader))
             elif found := reader.judge(values):
                 faults.extend(found)
-        content_type = _field(headers, b"content-type")
-        if content_type is not None:
-            if self._payload(response, headers) is None and _has_body(exchange, status, headers):
+        if reply.content_type is not None:
+            if reply.payload is None and _has_body(reply):
                 faults.append(Fault("/header/Content-Type", "UNDECLARED", "The media type is not declared."))
-        elif response.payloads and _has_body(exchange, status, headers):
+        elif response.payloads and _has_body(reply):
             faults.append(Fault("/header/Content-Type", "REQUIRED", "The reply does not name its media type."))
         return faults
 
@@ -137,10 +149,10 @@ def _field(headers: Headers, name: bytes) -> str | None:
     return None
 
 
-def _has_body(exchange: Exchange, status: int, headers: Headers) -> bool:
-    if exchange.method == "HEAD" or status in (204, 205, 304):
+def _has_body(reply: Reply) -> bool:
+    if reply.method == "HEAD" or reply.status in (204, 205, 304):
         return False
-    return _field(headers, b"content-length") != "0"
+    return _field(reply.headers, b"content-length") != "0"
 
 
 def _decoded(body: bytes, coding: str) -> bytes | None:
