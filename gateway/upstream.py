@@ -251,9 +251,11 @@ class Upstreams:
         return found
 
     def pool(self, key: Hashable, address: Address) -> Pool:
-        found = self._pools.get(key)
+        """The pool of one upstream at one address; that of an address it has left is emptied by the sweep."""
+        place = (key, address.authority, address.tls)
+        found = self._pools.get(place)
         if found is None:
-            found = self._pools[key] = Pool(self, address)
+            found = self._pools[place] = Pool(self, address)
         return found
 
     def sweep(self, now: float) -> None:

@@ -60,10 +60,7 @@ class Target:
     url: str
     path: str
     spec: Upstream
-
-    @property
-    def key(self) -> str:
-        return self.url
+    key: str
 
 
 @dataclass
@@ -73,6 +70,7 @@ class OneUpstream:
     url: str
     route: Route = field(default_factory=Route)
     spec: Upstream = field(default_factory=lambda: Upstream(url=""))
+    name: str = ""
     announced: Fields = field(default_factory=lambda: [(b"API-Version", b"1.0.0")])
     caller: Caller | None = None
     site: str | None = None
@@ -84,7 +82,7 @@ class OneUpstream:
 
     def open(self, exchange: Exchange) -> Problem | Awaitable[Problem | None] | None:
         exchange.route, exchange.caller, exchange.site = self.route, self.caller, self.site
-        exchange.upstream = Target(self.url, exchange.path, self.spec)
+        exchange.upstream = Target(self.url, exchange.path, self.spec, self.name or self.url)
         exchange.release = self._release
         return self.on_open(exchange)
 

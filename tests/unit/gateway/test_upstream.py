@@ -392,8 +392,9 @@ async def test_only_so_many_connections_are_pooled() -> None:
 
 
 @on_loop
-async def test_nothing_new_goes_to_an_upstream_that_was_replaced() -> None:
-    async with Backend() as old, Backend() as new, gate(OneUpstream(old.url)) as g:
+async def test_nothing_new_goes_to_an_address_that_an_upstream_has_left() -> None:
+    """The upstream keeps its name when its address changes."""
+    async with Backend() as old, Backend() as new, gate(OneUpstream(old.url, name="yard/v1/default")) as g:
         peer = await g.connect()
         assert (await peer.ask(GET)).status == 200
         g.worker.table = replace(g.worker.table, url=new.url)
