@@ -53,7 +53,8 @@ class Blocked:
             status=503,
             slug="version-blocked",
             title=self._title,
-            detail=self._block.reason,
+            # the reason is for those who run the service, and may name what no partner should read
+            detail=f"Its owner has switched it off for now. Try again in {wait} s.",
             headers=(("Retry-After", str(wait)),),
         )
 

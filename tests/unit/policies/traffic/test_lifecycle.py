@@ -85,9 +85,10 @@ def test_a_retired_version_may_have_no_successor() -> None:
     [(None, NOW, "60"), (int(NOW) + 90, NOW, "90"), (int(NOW) + 90, NOW + 89.9, "1"), (int(NOW), NOW, None)],
 )
 def test_a_blocked_version_is_not_served_until_it_is(until: int | None, now: float, wait: str | None) -> None:
-    problem = decided(now, block=Block(reason="Stock-take.", until=until))
+    problem = decided(now, block=Block(reason="Bob broke it.", until=until))
+    expected = f"Its owner has switched it off for now. Try again in {wait} s."
     if wait is None:
         assert problem is None
     else:
-        assert (problem.status, problem.slug, problem.detail) == (503, "version-blocked", "Stock-take.")
+        assert (problem.status, problem.slug, problem.detail) == (503, "version-blocked", expected)
         assert problem.headers == (("Retry-After", wait),)
