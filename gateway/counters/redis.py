@@ -26,7 +26,7 @@ from gateway.counters.memory import MemoryCounters, Slots
 from policies.traffic.limit_rate import Charge, CountersLost, Level, Standing
 
 PATIENCE_SECONDS = 0.05
-PARTS, SPARE_PARTS = 5, 20
+PARTS, SPARE_PARTS = 16, 24
 """Patience passes in parts; one for which the loop itself came late does not count, and that is forgiven so often."""
 PROBE_SECONDS = 0.25
 """Between two attempts to reach lost counters again."""
