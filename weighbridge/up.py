@@ -7,6 +7,7 @@ secrets) stands in the home folder, readable by its owner only; everything else 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import signal
@@ -14,10 +15,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import httpx
 from rich.console import Console
@@ -137,9 +140,13 @@ class Children:
 
 def run(addresses: Addresses, home: Path) -> int:
     """Start everything, put the demo in place, print how to use it, and stay until Ctrl-C."""
-    _refuse_taken_ports(addresses)
     home = home.absolute()
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _sole_owner(home):
+        _refuse_taken_ports(addresses, leftovers=read_private(home / "run.json"))
+        return _run(addresses, home)
+
+
+def _run(addresses: Addresses, home: Path) -> int:
     children = Children(home)
     stopping = _stop_on_signals()
     console = Console(stderr=False, highlight=False, soft_wrap=True)
@@ -157,7 +164,8 @@ def run(addresses: Addresses, home: Path) -> int:
         pass
     finally:
         if children.running:
-            console.print("\nstopping", style="dim")
+            with suppress(OSError):  # whoever read us may be gone; the children must end all the same
+                print("\nstopping", flush=True)
             children.stop()
     return Exit.OK
 
@@ -214,7 +222,11 @@ def _start(addresses: Addresses, home: Path, children: Children, stopping: Calla
     )
     step("contracts from specs/services")
     os.environ |= {f"WEIGHBRIDGE_{site}": addresses.backend(site) for site in SITES}
-    steps = list(apply_folder(client, read_folder(SERVICES), dry_run=False))
+    steps = []
+    for applied in apply_folder(client, read_folder(SERVICES), dry_run=False):
+        steps.append(applied)
+        if stopping():
+            raise Stopped
     if refused := [one for one in steps if one.refused]:
         raise CommandError(f"{refused[0].subject} was refused: {refused[0].detail}", code=Exit.REFUSED)
     changed = sum(one.outcome != "unchanged" for one in steps)
@@ -226,7 +238,7 @@ def _start(addresses: Addresses, home: Path, children: Children, stopping: Calla
         wait_for(f"{addresses.backend(site)}/healthz")
     staging.wait_until_served(addresses.gateway, demo, deadline=time.monotonic() + 10)
     client.close()
-    return staging.summary(addresses.gateway, addresses.registry, addresses.admin, demo)
+    return staging.summary(addresses.gateway, addresses.registry, addresses.admin, demo, home)
 
 
 def _admin_key(home: Path) -> str:
@@ -253,16 +265,45 @@ def _gateway_key(client: Client, home: Path) -> str:
     return str(held)
 
 
-def _refuse_taken_ports(addresses: Addresses) -> None:
+@contextmanager
+def _sole_owner(home: Path) -> Iterator[None]:
+    """Hold the home folder. Two runs on one would share a database and overwrite each other's keys."""
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (home / "lock").open("a")
+    except OSError as error:
+        raise CommandError(
+            f"{home} cannot hold the data ({error.strerror}): choose another folder with --home"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise CommandError(
+                f"another `weighbridge up` is running on {home}: stop it, or choose another folder with --home"
+            ) from None
+        yield
+
+
+def _refuse_taken_ports(addresses: Addresses, leftovers: Mapping[str, Any]) -> None:
+    """Before anything starts. `leftovers` are the processes of a run on this home that could not stop them."""
+    wanted: dict[int, str] = {}
     for purpose, (port, option) in addresses.ports().items():
+        if port in wanted:
+            raise CommandError(
+                f"port {port} is wanted for both the {wanted[port]} and the {purpose}: choose another with {option}"
+            )
+        wanted[port] = purpose
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((addresses.host, port))
             except OSError as error:
+                pids = " ".join(str(pid) for pid in leftovers.values())
+                killed = f"an earlier run was killed, `kill {pids}` ends what it left" if pids else ""
                 raise CommandError(
                     f"port {port} of {addresses.host} cannot be used for the {purpose} ({error.strerror}): "
-                    f"stop what listens there, or choose another with {option}"
+                    f"{killed or 'stop what listens there'}, or choose another with {option}"
                 ) from error
 
 
@@ -288,9 +329,12 @@ def _stop_on_signals() -> Callable[[], bool]:
     def ask(signum: int, frame: FrameType | None) -> None:
         nonlocal asked
         if asked:
-            err.print("weighbridge: stopping already", style="dim")
+            with suppress(OSError):
+                print("weighbridge: stopping already", file=sys.stderr)
         asked = True
 
     signal.signal(signal.SIGINT, ask)
     signal.signal(signal.SIGTERM, ask)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # closing the terminal; nohup means to outlive it
+        signal.signal(signal.SIGHUP, ask)
     return lambda: asked

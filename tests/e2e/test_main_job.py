@@ -422,7 +422,15 @@ def test_the_second_start_finds_its_data_and_changes_nothing(tmp_path: Path) -> 
         assert running.client.get("/v1/snapshot")["digest"] == first["digest"]
         assert running.demo == demo
         assert len(list(running.client.items("/v1/audit"))) == audit
+        second = running.run("up", "--home", str(running.home), "--gateway-port", "1")
+        assert (second.returncode, "another `weighbridge up` is running" in second.stderr) == (2, True)
     finally:
+        pids = [running.pid(name) for name in ("registry", "backends", "gateway")]
+        assert running.process is not None and running.process.stdout is not None
+        running.process.stdout.close()  # a terminal that was closed, or `| head`
         assert running.stop() == 0
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
     assert took < 60
     assert (ROOT / "specs").is_dir()

@@ -12,6 +12,11 @@ from weighbridge.errors import CommandError, Exit
 from weighbridge.printing import Format, out, say_json, table
 
 
+def port_option(help: str, *, row: int = 1) -> Any:
+    """An option for a port, or for the first of a row of ports."""
+    return typer.Option(help=help, min=1, max=65536 - row)
+
+
 def register(app: typer.Typer) -> None:
     app.command()(up)
     app.command("registry")(run_registry)
@@ -22,13 +27,15 @@ def register(app: typer.Typer) -> None:
 
 def up(
     host: Annotated[str, typer.Option(help="Address every part listens on.")] = "127.0.0.1",
-    gateway_port: Annotated[int, typer.Option(help="Port of the gateway.")] = 8000,
-    admin_port: Annotated[int, typer.Option(help="Port of the gateway's /healthz, /readyz and /metrics.")] = 8001,
-    registry_port: Annotated[int, typer.Option(help="Port of the registry.")] = 8080,
-    backends_port: Annotated[int, typer.Option(help="First of six ports of the demo backends.")] = 9101,
-    home: Annotated[Path, typer.Option(help="Where data is kept between runs.")] = Path(".weighbridge"),
+    gateway_port: Annotated[int, port_option("Port of the gateway.")] = 8000,
+    admin_port: Annotated[int, port_option("Port of the gateway's /healthz, /readyz and /metrics.")] = 8001,
+    registry_port: Annotated[int, port_option("Port of the registry.")] = 8080,
+    backends_port: Annotated[int, port_option("First of six ports of the demo backends.", row=6)] = 9101,
+    home: Annotated[Path, typer.Option(envvar="WEIGHBRIDGE_HOME", help="Where data is kept between runs.")] = Path(
+        ".weighbridge"
+    ),
 ) -> int:
-    """Run registry, gateway and the demo backends together, with the five distribution contracts in place."""
+    """Run registry, gateway and demo backends together, with five contracts."""
     from weighbridge.up import Addresses, run
 
     return run(Addresses(host, gateway_port, admin_port, registry_port, backends_port), home)
@@ -62,7 +69,7 @@ def run_gateway() -> int:
 
 def run_backends(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    base_port: Annotated[int, typer.Option(help="First of six ports: the hub, then five sites.")] = 9101,
+    base_port: Annotated[int, port_option("First of six ports: the hub, then five sites.", row=6)] = 9101,
     data: Annotated[Path, typer.Option(help="Where their databases are kept.")] = Path(".weighbridge/backends"),
 ) -> int:
     """Run the demo's backends alone: five services at five sites and the hub."""

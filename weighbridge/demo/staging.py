@@ -6,6 +6,8 @@ folder, and prints the page that `weighbridge up` ends with. A second run finds 
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -17,7 +19,7 @@ import httpx
 from weighbridge.client import Client
 from weighbridge.demo import scene
 from weighbridge.errors import CommandError
-from weighbridge.settings import read_private, write_private
+from weighbridge.settings import PROJECT, read_private, write_private
 
 SUPPLIER = "brightwater-edi-bridge"
 CUSTOMER = "oakhurst-procurement"
@@ -127,12 +129,18 @@ def wait_until_served(gateway: str, demo: Mapping[str, Any], *, deadline: float)
         time.sleep(0.1)
 
 
-def summary(gateway: str, registry: str, admin: str, demo: Mapping[str, Any]) -> str:
-    """The page a newcomer sees: where things are, who may call, four lines to paste."""
+def summary(gateway: str, registry: str, admin: str, demo: Mapping[str, Any], home: Path) -> str:
+    """The page a newcomer sees: where things are, who may call, four lines to paste.
+
+    What is to be pasted works in the folder `up` was started in, whatever its home and wherever it is installed.
+    """
     keys = demo["keys"]
+    command = _from_here(Path(sys.executable).parent / "weighbridge")
+    if home != Path(".weighbridge").absolute():
+        command = f"WEIGHBRIDGE_HOME={_from_here(home)} {command}"
     return f"""\
 Gateway   {gateway}          partners and applications call here
-Registry  {registry}          service owners publish here (key in .weighbridge/client.json)
+Registry  {registry}          service owners publish here (key in {_from_here(home / "client.json")})
 Health    {admin}/readyz   metrics {admin}/metrics
 
 Who may call            API key (X-API-Key)
@@ -142,7 +150,7 @@ Who may call            API key (X-API-Key)
             {keys[CUSTOMER]}
   internal  {INTERNAL}
             {keys[INTERNAL]}
-  a bearer token instead:  .venv/bin/weighbridge token {CUSTOMER}
+  a bearer token instead:  {command} token {CUSTOMER}
 
 Four lines to paste into a second terminal, in this folder:
 
@@ -156,7 +164,13 @@ Four lines to paste into a second terminal, in this folder:
    for i in $(seq {scene.TIGHT_REQUESTS + 3}); do curl -s -o /dev/null -w '%{{http_code}} ' -H 'X-API-Key: {keys[SUPPLIER]}' {gateway}/{scene.TIGHT_PATH}; done; echo
 
 4. a publish that is refused because it breaks somebody
-   .venv/bin/weighbridge publish {scene.REFUSED_FILE}
+   {command} publish {_from_here(PROJECT / scene.REFUSED_FILE)}
 
 Ctrl-C stops everything; what was done is kept for the next start.
 """
+
+
+def _from_here(path: Path) -> str:
+    """A path as a shell takes it: below the working folder without it, elsewhere in full."""
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
