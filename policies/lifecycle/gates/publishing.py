@@ -196,15 +196,19 @@ def breaking_needs_new_major(
     The address of a major is stable: whoever calls ``/v1`` gets the newest 1.x without asking. A break there stops
     their business without warning. Under a new major they move when they are ready.
     """
+    hurt = []
+    cause = ""
     for compared in _of_this_major(transition, evidence):
         change = compared.change
         if change.verdict != "breaking" or _is_waived(change.report, evidence):
             continue
         if step(compared.number, transition.number) == "major":
             continue  # a pre-release has promised nothing
-        cause = f": {change.forced_by.message}" if change.forced_by else ""
+        hurt.append(compared.number)
+        cause = cause or (f": {change.forced_by.message}" if change.forced_by else "")
+    if hurt:
         yield Refusal(
-            f"{transition.number} breaks callers of {compared.number}{cause}",
+            f"{transition.number} breaks callers of {', '.join(hurt)}{cause}",
             f"make the change compatible, or publish it as {raised(transition.number, 'major')}",
         )
 

@@ -113,6 +113,12 @@ def test_a_first_version_needs_no_comparison() -> None:
     assert judged(Action.PUBLISH, number="1.0.0", comparisons=(), live_numbers=()) == {}
 
 
+def test_a_break_of_several_versions_is_one_refusal() -> None:
+    broken = (since("1.0.0", "breaking", "major", REMOVED), since("1.2.0", "breaking", "major", REMOVED))
+    (finding,) = found(Action.PUBLISH, number="1.3.0", live_numbers=("1.0.0", "1.2.0"), comparisons=broken)
+    assert finding.message == "1.3.0 breaks callers of 1.0.0, 1.2.0: GET /items is gone"
+
+
 def test_every_comparison_is_weighed_and_each_refusal_says_what_to_publish_instead() -> None:
     findings = found(
         Action.PUBLISH,
