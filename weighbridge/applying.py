@@ -7,9 +7,10 @@ changes nothing. Nothing is deleted: what is missing in the folder stays in the 
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,16 @@ from typing import Any
 import msgspec
 import semver
 import yaml
+from rich.markup import escape
 
 from policies.model.contract import Contract
+from weighbridge import judgements
 from weighbridge.client import Client, Refused
-from weighbridge.errors import CommandError
+from weighbridge.documents import bundle_of, read_bytes, read_document, unreadable
+from weighbridge.errors import CommandError, Exit
 from weighbridge.printing import out
 
 _VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::-([^}]*))?\}")
-_REFERENCE = re.compile(rb"""\$ref["']?\s*:\s*["']?([^"'#\s}][^"'#\s}]*)""")
 
 
 @dataclass(frozen=True)
@@ -97,27 +100,6 @@ def contract_of(file: Path) -> str:
     raise CommandError(f"{file}: no contract.yaml beside it says which contract this is; use --contract NAME")
 
 
-def bundle_of(file: Path, data: bytes) -> dict[str, bytes]:
-    """The files that `file` refers to, by the name used in the reference; only from its folder and below."""
-    home = file.parent.resolve()
-    found: dict[str, bytes] = {}
-    waiting = [(file.name, data)]
-    while waiting and len(found) < 100:
-        at, content = waiting.pop()
-        for match in _REFERENCE.finditer(content):
-            name = match.group(1).decode(errors="replace")
-            if "://" in name:
-                continue
-            target = (home / Path(at).parent / name).resolve()
-            if not target.is_relative_to(home) or not target.is_file():
-                continue
-            key = target.relative_to(home).as_posix()
-            if key not in found and target != file.resolve():
-                found[key] = target.read_bytes()
-                waiting.append((key, found[key]))
-    return found
-
-
 def publish_file(
     client: Client,
     contract: str,
@@ -127,11 +109,11 @@ def publish_file(
     stage: str = "published",
     dry_run: bool = False,
 ) -> dict[str, Any]:
-    """Send one version file to the registry. Raises `Refused` with every finding when it is refused."""
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise CommandError(f"{file}: {error.strerror}") from error
+    """Send one version file to the registry. Raises `Refused` with every finding when it is refused, and
+    `CommandError` when it cannot be read, whoever found that out."""
+    data = read_bytes(file)
+    if not data.strip():
+        raise unreadable(file, [("", 1, "the document is empty")])
     try:
         body: dict[str, Any] = {"document": data.decode(), "stage": stage}
         files = {name: content.decode() for name, content in bundle_of(file, data).items()}
@@ -141,7 +123,13 @@ def publish_file(
         body["files"] = files
     if number is not None:
         body["number"] = number
-    answer: dict[str, Any] = client.post(f"/v1/contracts/{contract}/versions", body, dry_run=dry_run)
+    try:
+        answer: dict[str, Any] = client.post(f"/v1/contracts/{contract}/versions", body, dry_run=dry_run)
+    except Refused as refused:
+        if refused.problem.get("code") != "DOCUMENT_INVALID":
+            raise
+        faults = [(fault["pointer"], fault.get("line"), fault["detail"]) for fault in refused.problem["errors"]]
+        raise unreadable(file, faults) from refused
     return answer
 
 
@@ -158,49 +146,67 @@ def apply_folder(client: Client, folders: list[ContractFolder], *, dry_run: bool
 
 def _apply_contract(client: Client, folder: ContractFolder, *, dry_run: bool) -> Iterator[Step]:
     contract = folder.contract
-    body = msgspec.to_builtins(contract)
+    body = json.loads(msgspec.json.encode(contract))  # as the registry tells it: lists, no tuples
     held = client.find(f"/v1/contracts/{contract.name}")
-    if held is None:
-        outcome = "created"
-    else:
-        known = {name: held.get(name) for name in body}
-        outcome = "unchanged" if known == body else "changed"
-    if outcome != "unchanged" and not dry_run:
+    changed = [name for name in body if held is not None and held.get(name) != body[name]]
+    if (held is None or changed) and not dry_run:
         try:
             client.put(f"/v1/contracts/{contract.name}", body)
         except Refused as refused:
             yield Step(f"contract {contract.name}", "refused", str(refused), dict(refused.problem))
             return
-    yield Step(f"contract {contract.name}", outcome)
-    if held is None and dry_run:
-        for file in folder.files:
-            yield Step(f"version {contract.name}@{file.stem}", "created", "not judged: the contract is not there yet")
-        return
+    outcome = "created" if held is None else "changed" if changed else "unchanged"
+    yield Step(f"contract {contract.name}", outcome, ", ".join(changed))
     for file in folder.files:
-        subject = f"version {contract.name}@{file.stem}"
-        try:
-            publication = publish_file(client, contract.name, file, number=file.stem, dry_run=dry_run)
-        except Refused as refused:
-            yield Step(subject, "refused", str(refused), dict(refused.problem))
+        step = _apply_version(client, contract, file, dry_run=dry_run, known=held is not None)
+        yield step
+        if step.refused:
             return
-        yield Step(subject, "created" if publication.get("created") else "unchanged", publication.get("bump") or "")
 
 
-def print_steps(steps: list[Step], *, dry_run: bool) -> None:
-    """The plan, or what was done, a line each; refused steps with their findings."""
-    from weighbridge.commands.contracts import print_reports
+def _apply_version(client: Client, contract: Contract, file: Path, *, dry_run: bool, known: bool) -> Step:
+    subject = f"version {contract.name}@{file.stem}"
+    try:
+        if dry_run and not known:
+            return _lint_only(subject, contract, file)
+        publication = publish_file(client, contract.name, file, number=file.stem, dry_run=dry_run)
+    except Refused as refused:
+        return Step(subject, "refused", str(refused), dict(refused.problem))
+    except CommandError as error:
+        if error.code is not Exit.UNREADABLE:
+            raise
+        return Step(subject, "refused", "; ".join(line.strip() for line in error.lines) or str(error))
+    return Step(subject, "created" if publication.get("created") else "unchanged", publication.get("bump") or "")
 
+
+def _lint_only(subject: str, contract: Contract, file: Path) -> Step:
+    """The registry judges versions of contracts it has. Of a new one this much can be said before it is there."""
+    from policies import lint, rulesets
+
+    if contract.ruleset not in rulesets.names():
+        raise CommandError(f"there is no ruleset {contract.ruleset!r}; there are {', '.join(rulesets.names())}")
+    report = lint.check(read_document(file), rulesets.load(contract.ruleset))
+    if report.verdict == "pass":
+        return Step(subject, "created", "judged by lint alone: the contract is not there yet")
+    judgement = {"reports": {"lint": {"findings": msgspec.to_builtins(report.findings)}}}
+    return Step(subject, "refused", f"lint: {report.verdict}", judgement)
+
+
+def print_steps(steps: Iterable[Step], *, dry_run: bool) -> bool:
+    """The plan, or what was done, a line each as it happens; refused steps with their findings. Whether none was."""
     style = {"created": "green", "changed": "yellow", "unchanged": "dim", "refused": "bold red"}
+    count = dict.fromkeys(style, 0)
     for step in steps:
+        count[step.outcome] += 1
         out.print(
-            f"[{style[step.outcome]}]{step.outcome:10}[/] {step.subject}"
-            + (f"  [dim]{step.detail}[/]" if step.detail else "")
+            f"[{style[step.outcome]}]{step.outcome:10}[/] {escape(step.subject)}"
+            + (f"  [dim]{escape(step.detail)}[/]" if step.detail else "")
         )
         if step.refused:
-            print_reports(step.problem)
-    count = {outcome: sum(step.outcome == outcome for step in steps) for outcome in style}
+            judgements.show(step.problem)
     summary = ", ".join(f"{number} {outcome}" for outcome, number in count.items() if number)
     out.print(f"{'plan: ' if dry_run else ''}{summary}" + ("; nothing was changed" if dry_run else ""))
+    return not count["refused"]
 
 
 def _expand(path: Path) -> str:

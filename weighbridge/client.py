@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from weighbridge.errors import CommandError, Exit
+from weighbridge.printing import joined
 from weighbridge.settings import ClientSettings, read_private
 
 
@@ -105,7 +106,7 @@ class Client:
 
 
 def refusal(response: httpx.Response) -> Refused:
-    """A problem+json answer as one line, with a line per fault below it."""
+    """A problem+json answer as one line, with a line per fault below it unless the one line says it."""
     try:
         problem = response.json()
     except ValueError:
@@ -121,11 +122,22 @@ def refusal(response: httpx.Response) -> Refused:
         + f": {fault.get('detail', '')}"
         for fault in problem.get("errors") or ()
     )
-    code = {401: Exit.UNREACHABLE, 422: Exit.REFUSED, 409: Exit.REFUSED, 403: Exit.REFUSED}.get(
-        response.status_code, Exit.UNREADABLE
-    )
     message = f"{headline}: {detail}" if detail and detail != headline else headline
-    return Refused(message, problem, code=code, lines=faults)
+    gates = (problem.get("reports") or {}).get("gates") or {}
+    if rules := dict.fromkeys(f["rule"] for f in gates.get("findings") or () if f["severity"] == "error"):
+        # the findings themselves are printed above it, by `judgements`
+        message = f"{str(detail).partition(' is refused')[0]} is refused by {joined(list(rules))}"
+    elif len(faults) == 1 and problem["errors"][0].get("detail") == detail:
+        message, faults = f"{headline}:{faults[0].removeprefix(' ')}", ()
+    if response.status_code == 401:
+        message += "; set WEIGHBRIDGE_KEY, or WEIGHBRIDGE_HOME to the folder of `weighbridge up`"
+    return Refused(message, problem, code=_exit(response.status_code), lines=faults)
+
+
+def _exit(status: int) -> Exit:
+    if status == 401 or status >= 500:
+        return Exit.UNREACHABLE
+    return Exit.REFUSED if status in (403, 409, 422) else Exit.UNREADABLE
 
 
 def _query(value: Any) -> str:

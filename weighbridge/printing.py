@@ -62,27 +62,55 @@ def _cell(value: object) -> str:
     return f"[{style}]{text}[/]" if style else text
 
 
-def findings(items: Iterable[Mapping[str, Any]], *, quiet: bool = False) -> None:
-    """Findings as a person reads them: what, where, why it hurts, what to do instead. `quiet` leaves out infos."""
+PROOF = {"request": "was accepted, is now refused", "response": "may now be sent, was never promised"}
+"""What a witness shows, by direction."""
+
+
+def findings(items: Iterable[Mapping[str, Any]]) -> None:
+    """Findings as a person reads them: what, where, the proof, why it hurts, what to do instead."""
+    explained: set[str] = set()
     for finding in items:
-        severity = str(finding.get("severity", "info"))
-        if quiet and severity == "info":
-            continue
-        where = finding.get("operation") or ""
+        severity, rule = str(finding.get("severity", "info")), str(finding.get("rule", ""))
+        where = escape(finding.get("operation") or "")
+        if finding.get("against"):
+            where += f"  [dim]against {escape(finding['against'])}[/]"
         place = finding.get("pointer") or finding.get("new") or finding.get("old_pointer") or finding.get("old") or ""
         style = SEVERITY_STYLE.get(severity, "")
-        out.print(f"[{style}]{severity:7}[/] [bold]{escape(str(finding.get('rule', '')))}[/]  {escape(where)}")
+        out.print(f"[{style}]{severity:7}[/] [bold]{escape(rule)}[/]  {where}".rstrip())
         if place:
             out.print(f"        [dim]at {escape(str(place))}[/]")
         out.print(f"        {escape(str(finding.get('message', '')))}")
         if finding.get("witness") is not None:
-            proof = finding.get("proof") or "witness"
-            out.print(
-                f"        [dim]{escape(str(proof))}:[/] {escape(json.dumps(finding['witness'], ensure_ascii=False))}"
-            )
+            shown = PROOF.get(str(finding.get("direction")), "proof")
+            out.print(f"        [dim]{shown}:[/] {escape(json.dumps(finding['witness'], ensure_ascii=False))}")
         if finding.get("fix"):
             out.print(f"        [green]instead:[/] {escape(str(finding['fix']))}")
+        elif severity == "error" and rule not in explained and (why := _why(rule)):
+            explained.add(rule)
+            out.print(f"        [green]why:[/] {escape(why)}")
+
+
+def _why(rule: str) -> str:
+    """What the rule's text says after its first sentence: whom it hurts and the compatible way. Rules of a newer
+    registry are not known here."""
+    from policies import catalog
+
+    try:
+        text = catalog.get(rule).text
+    except KeyError:
+        return ""
+    return " ".join(text.partition("\n\n")[2].split())
 
 
 def verdict(text: str) -> str:
     return f"[{VERDICT_STYLE.get(text, 'bold')}]{escape(text)}[/]"
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 error``, ``2 errors``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def joined(words: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -400,6 +401,11 @@ def test_a_secret_stands_in_no_file_but_the_owners(up: Running) -> None:
             assert [secret for secret in secrets if secret.encode() in data] == [], path
     for name in private & {path.name for path in up.home.iterdir()}:
         assert (up.home / name).stat().st_mode & 0o077 == 0
+
+
+def test_a_second_apply_changes_nothing(up: Running, notes: tuple[NotesBackend, Path, str]) -> None:
+    again = up.run("apply", str(notes[1]), "--format", "json")
+    assert {step["outcome"] for step in json.loads(again.stdout)["steps"]} == {"unchanged"}
 
 
 def test_metrics_and_health_answer_on_their_own_port(up: Running) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from weighbridge import judgements
 from weighbridge.commands import DryRun, FormatOption, split_reference
 from weighbridge.errors import CommandError, Exit
-from weighbridge.printing import Format, findings, out, say_json, table, verdict
+from weighbridge.printing import Format, out, say_json, table
 
 
 def register(app: typer.Typer) -> None:
@@ -27,17 +27,15 @@ def apply(
     format: FormatOption = Format.TEXT,
 ) -> int:
     """Make the registry hold what DIR holds: teams, contracts and every version file. Safe to repeat."""
-    from weighbridge.applying import apply_folder, read_folder
+    from weighbridge.applying import apply_folder, print_steps, read_folder
     from weighbridge.client import Client
 
-    steps = list(apply_folder(Client.from_settings(), read_folder(folder), dry_run=dry_run))
-    if format is Format.JSON:
-        say_json({"dry_run": dry_run, "steps": [step.to_dict() for step in steps]})
-    else:
-        from weighbridge.applying import print_steps
-
-        print_steps(steps, dry_run=dry_run)
-    return Exit.REFUSED if any(step.refused for step in steps) else Exit.OK
+    steps = apply_folder(Client.from_settings(), read_folder(folder), dry_run=dry_run)
+    if format is Format.TEXT:
+        return Exit.OK if print_steps(steps, dry_run=dry_run) else Exit.REFUSED
+    done = list(steps)
+    say_json({"dry_run": dry_run, "steps": [step.to_dict() for step in done]})
+    return Exit.REFUSED if any(step.refused for step in done) else Exit.OK
 
 
 def publish(
@@ -65,45 +63,26 @@ def publish(
         if format is Format.JSON:
             say_json(dict(refused.problem))
             return int(refused.code)
-        if refused.problem.get("reports"):
-            print_reports(refused.problem)
+        if refused.status == 404:
+            raise CommandError(
+                f"the registry has no contract {name}: `weighbridge apply DIR` registers it first"
+            ) from refused
+        judgements.show(refused.problem)
         raise
     if format is Format.JSON:
         say_json(publication)
         return Exit.OK
     version = publication.get("version") or {}
-    print_reports(publication)
+    judgements.show(publication)
     reference = f"{name}@{version.get('number', number or '?')}"
-    if dry_run:
-        out.print(f"[green]would publish[/] {reference} (bump {publication.get('bump')}); nothing was changed")
-    elif publication.get("created"):
-        out.print(f"[green]{version.get('stage', 'published')}[/] {reference}  {version.get('digest', '')}")
+    stage = version.get("stage", "published")
+    if not publication.get("created"):
+        out.print(f"[dim]unchanged[/] {reference}: this very document is already {stage}")
+    elif dry_run:
+        out.print(f"[green]would be {stage}[/] {reference} (bump {publication.get('bump')}); nothing was changed")
     else:
-        out.print(f"[dim]unchanged[/] {reference}: this very document is already {version.get('stage', 'there')}")
+        out.print(f"[green]{stage}[/] {reference}  {version.get('digest', '')}")
     return Exit.OK
-
-
-def print_reports(body: Mapping[str, Any]) -> None:
-    """What a publication or a refusal rests on: comparisons with proof, lint errors, gates, and whom it hurts."""
-    reports = body.get("reports") or {}
-    compared = [*(reports.get("comparisons") or ()), *filter(None, [reports.get("previous")])]
-    shown: set[str] = set()
-    for comparison in compared:
-        # a change that breaks several live versions in the same way is told once
-        fresh = [f for f in comparison["findings"] if f["severity"] != "info" and f.get("fingerprint") not in shown]
-        shown |= {str(f.get("fingerprint")) for f in fresh}
-        number, said = comparison.get("against"), comparison["verdict"]
-        out.print(f"compared with {number}: {verdict(said)}, bump {comparison['bump']}")
-        findings(fresh)
-    for name in ("lint", "gates"):
-        report = reports.get(name) or {}
-        held = report.get("findings") or ()
-        findings(f for f in held if f["severity"] == "error" or (name == "gates" and f["severity"] == "warning"))
-        warnings = sum(f["severity"] == "warning" for f in held)
-        if name == "lint" and warnings:
-            out.print(f"lint: {warnings} warnings, `weighbridge lint FILE` shows them", style="dim")
-    for application in (body.get("impact") or {}).get("hurt") or ():
-        out.print(f"[bold red]hurts[/] {application}")
 
 
 def list_contracts(format: FormatOption = Format.TEXT) -> int:

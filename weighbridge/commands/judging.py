@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from weighbridge.commands import FormatOption, split_reference
+from weighbridge.documents import read_document
 from weighbridge.errors import CommandError, Exit
 from weighbridge.printing import Format, findings, out, say_json, table, verdict
 
@@ -156,22 +157,6 @@ def explain(
 
         out.print(Markdown(catalog.explain(rule)))
     return Exit.OK
-
-
-def read_document(file: Path) -> Any:
-    """Read a file through the safe door. Files it refers to are read from its own folder and below, nowhere else."""
-    from registry.documents import InvalidDocument, parse
-    from weighbridge.applying import bundle_of
-
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise CommandError(f"{file}: {error.strerror}") from error
-    try:
-        return parse(data, files=bundle_of(file, data), name=file.name).document
-    except InvalidDocument as error:
-        lines = tuple(f"  {file}:{line or 1}: {pointer or '/'}: {detail}" for pointer, line, detail in error.faults)
-        raise CommandError(f"{file} is not a contract this can read", lines=lines) from error
 
 
 def document_of(reference: str) -> Any:

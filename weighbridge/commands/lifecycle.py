@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from weighbridge import judgements
 from weighbridge.commands import DryRun, FormatOption, split_reference
-from weighbridge.commands.contracts import print_reports
 from weighbridge.errors import CommandError, Exit
 from weighbridge.printing import Format, out, say_json
 
@@ -97,12 +97,12 @@ def _move(reference: str, action: str, body: dict[str, Any], dry_run: bool, form
         if format is Format.JSON:
             say_json(dict(refused.problem))
             return int(refused.code)
-        print_reports(refused.problem)
+        judgements.show(refused.problem)
         raise
     if format is Format.JSON:
         say_json(moved)
         return Exit.OK
-    print_reports(moved)
+    judgements.show(moved)
     version = moved["version"]
     blocked = " (blocked)" if version.get("block") else ""
     out.print(f"{contract}@{number}: {'would be ' if dry_run else ''}[bold]{version['stage']}[/]{blocked}")

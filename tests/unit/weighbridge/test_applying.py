@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from weighbridge.applying import bundle_of, contract_of, read_contract, read_folder, version_files
+from weighbridge.applying import contract_of, read_contract, read_folder, version_files
+from weighbridge.documents import bundle_of, read_document, unreadable
 from weighbridge.errors import CommandError
 
 CONTRACT = "name: notes\ntitle: Notes\nowner: desk\naudience: internal\n"
@@ -97,3 +98,24 @@ def test_a_bundle_takes_files_below_its_folder_and_nothing_else(tmp_path: Path) 
         "c: {$ref: 'https://example.com/x.yaml'}\nd: {$ref: '#/a'}\ne: {$ref: '/etc/hostname'}\n"
     )
     assert set(bundle_of(document, document.read_bytes())) == {"parts/money.yaml", "parts/digits.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        (b"openapi: 3.1.0\n\tinfo: x\n", "v.yaml:2: /: not YAML"),
+        (b"a: \xe9\n", "v.yaml:1: /: not UTF-8"),
+        (b"", "v.yaml:1: /: the document is empty"),
+        (b'swagger: "2.0"\n', "v.yaml:1: /swagger: Swagger 2.0 is not accepted"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_the_line(tmp_path: Path, data: bytes, line: str) -> None:
+    (tmp_path / "v.yaml").write_bytes(data)
+    with pytest.raises(CommandError, match="is not a contract this can read") as caught:
+        read_document(tmp_path / "v.yaml")
+    assert caught.value.lines[0].startswith(f"  {tmp_path}/{line}")
+
+
+def test_a_fault_in_another_file_of_the_bundle_names_that_file(tmp_path: Path) -> None:
+    error = unreadable(tmp_path / "v.yaml", [("parts/money.yaml#/type", 3, "not a type")])
+    assert error.lines == (f"  {tmp_path}/parts/money.yaml:3: /type: not a type",)

@@ -30,8 +30,38 @@ def test_a_problem_is_one_line_with_its_faults_below() -> None:
     assert (refused.code, refused.status) == (Exit.UNREADABLE, 400)
 
 
+def test_a_single_fault_is_told_once() -> None:
+    body = {
+        "title": "The input is not valid",
+        "detail": "too short",
+        "errors": [{"pointer": "/a", "detail": "too short"}],
+    }
+    refused = refusal(answer(400, body))
+    assert (str(refused), refused.lines) == ("The input is not valid: /a: too short", ())
+
+
+def test_a_refused_publish_names_the_gates_and_repeats_no_finding() -> None:
+    gate = {"rule": "lifecycle.lint-is-clean", "severity": "error", "message": "a long story"}
+    body = {
+        "title": "The change was refused",
+        "code": "REJECTED",
+        "detail": "publish of notes@1.1.0 is refused: a long story (and 1 more)",
+        "reports": {"gates": {"findings": [gate, gate, {**gate, "rule": "lifecycle.other", "severity": "warning"}]}},
+    }
+    assert str(refusal(answer(422, body))) == "publish of notes@1.1.0 is refused by lifecycle.lint-is-clean"
+
+
 @pytest.mark.parametrize(
-    ("status", "code"), [(401, Exit.UNREACHABLE), (403, Exit.REFUSED), (409, Exit.REFUSED), (422, Exit.REFUSED)]
+    ("status", "code"),
+    [
+        (500, Exit.UNREACHABLE),
+        (503, Exit.UNREACHABLE),
+        (404, Exit.UNREADABLE),
+        (401, Exit.UNREACHABLE),
+        (403, Exit.REFUSED),
+        (409, Exit.REFUSED),
+        (422, Exit.REFUSED),
+    ],
 )
 def test_a_status_decides_the_exit_code(status: int, code: Exit) -> None:
     assert refusal(answer(status, {"title": "No"})).code is code
