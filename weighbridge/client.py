@@ -42,13 +42,17 @@ class Client:
         """Environment first, then what `weighbridge up` left behind."""
         settings = settings or ClientSettings()
         left = read_private(settings.home / "client.json")
-        url = settings.url or left.get("url") or "http://127.0.0.1:8080"
-        key = settings.key.get_secret_value() if settings.key else left.get("key")
+        url = registry_address(settings)
+        key = settings.key.get_secret_value() if settings.key else None
+        if key is None and url == left.get("url"):
+            key = left["key"]  # which is for that registry and for no other
         if not key:
             raise CommandError(
                 f"no management key for {url}: set WEIGHBRIDGE_KEY, or run this where `weighbridge up` runs",
                 code=Exit.UNREACHABLE,
             )
+        if not key.isascii() or not key.isprintable() or " " in key:
+            raise CommandError("WEIGHBRIDGE_KEY holds a blank, a line break or a letter that no key has")
         return cls(url, key)
 
     def request(
@@ -103,6 +107,18 @@ class Client:
             cursor = page["page"].get("next_cursor")
             if not cursor:
                 return
+
+
+def registry_address(settings: ClientSettings) -> str:
+    """Where the registry is: environment, then what `weighbridge up` left, then the default."""
+    url = settings.url or read_private(settings.home / "client.json").get("url") or "http://127.0.0.1:8080"
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL:
+        parts = httpx.URL()
+    if parts.scheme not in ("http", "https") or not parts.host:
+        raise CommandError(f"WEIGHBRIDGE_URL is {url!r}; the address of a registry looks like http://127.0.0.1:8080")
+    return str(url).rstrip("/")
 
 
 def refusal(response: httpx.Response) -> Refused:

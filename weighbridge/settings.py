@@ -9,6 +9,8 @@ from typing import Any
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from weighbridge.errors import CommandError
+
 PROJECT = Path(__file__).resolve().parent.parent
 """The folder that holds ``specs/``: the checkout, or site-packages once installed."""
 
@@ -32,8 +34,20 @@ class ClientSettings(BaseSettings):
 
 
 def read_private(path: Path) -> dict[str, Any]:
-    """A JSON file that `write_private` wrote; empty when there is none."""
-    return json.loads(path.read_text()) if path.exists() else {}
+    """A JSON file that `write_private` wrote; empty when there is none. Raises `CommandError` for anything else."""
+    try:
+        held = json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError) as error:
+        raise _spoiled(path, getattr(error, "strerror", None) or "not JSON") from error
+    if not isinstance(held, dict):
+        raise _spoiled(path, "not an object")
+    return held
+
+
+def _spoiled(path: Path, reason: str) -> CommandError:
+    return CommandError(f"{path} cannot be read ({reason}): move it away, and `weighbridge up` writes it anew")
 
 
 def write_private(path: Path, content: dict[str, Any]) -> None:

@@ -181,7 +181,8 @@ def token(
     scope: Annotated[list[str] | None, typer.Option(help="Ask for less than all scopes; repeat for more.")] = None,
     format: FormatOption = Format.TEXT,
 ) -> int:
-    """Get an access token (OAuth client credentials) and print it, ready for `curl -H "Authorization: Bearer ..."`."""
+    """Get an access token and print it. OAuth client credentials; for `curl -H "Authorization: Bearer ..."`."""
+    from weighbridge.client import registry_address
     from weighbridge.settings import ClientSettings, read_private
 
     settings = ClientSettings()
@@ -189,8 +190,7 @@ def token(
     secret = secret or (demo.get("secrets") or {}).get(application)
     if not secret:
         raise CommandError(f"no client secret for {application}: weighbridge apps secret {application}, then --secret")
-    url = settings.url or read_private(settings.home / "client.json").get("url") or "http://127.0.0.1:8080"
-    answer = fetch_token(url, application, secret, scope)
+    answer = fetch_token(registry_address(settings), application, secret, scope)
     if format is Format.JSON:
         say_json(answer)
     else:
@@ -206,11 +206,20 @@ def fetch_token(url: str, application: str, secret: str, scope: list[str] | None
     try:
         response = httpx.post(f"{url}/oauth/token", data=form, auth=(application, secret), timeout=10, trust_env=False)
     except httpx.HTTPError as error:
-        raise CommandError(f"the registry at {url} does not answer ({error})", code=Exit.UNREACHABLE) from error
-    answer: dict[str, Any] = response.json()
-    if response.is_error:
-        raise CommandError(f"no token: {answer.get('error_description') or answer.get('error')}", code=Exit.REFUSED)
-    return answer
+        raise CommandError(
+            f"the registry at {url} does not answer ({error}): is it running?", code=Exit.UNREACHABLE
+        ) from error
+    try:
+        answer: dict[str, Any] = response.json()
+        if response.is_success:
+            return {"access_token": answer["access_token"], **answer}
+        reason = answer.get("error_description") or answer["error"]
+    except (ValueError, KeyError, AttributeError):
+        raise CommandError(
+            f"{url}/oauth/token answered {response.status_code}, which is no token: is that the registry?",
+            code=Exit.UNREACHABLE,
+        ) from None
+    raise CommandError(f"no token: {reason}", code=Exit.REFUSED)
 
 
 def _client() -> Any:

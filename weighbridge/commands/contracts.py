@@ -26,7 +26,7 @@ def apply(
     dry_run: DryRun = False,
     format: FormatOption = Format.TEXT,
 ) -> int:
-    """Make the registry hold what DIR holds: teams, contracts and every version file. Safe to repeat."""
+    """Make the registry hold what a folder holds. Teams, contracts and every version file; safe to repeat."""
     from weighbridge.applying import apply_folder, print_steps, read_folder
     from weighbridge.client import Client
 

@@ -54,7 +54,7 @@ def diff(
     ruleset: Ruleset = "baseline",
     format: FormatOption = Format.TEXT,
 ) -> int:
-    """Compare two versions: compatible, breaking (with proof) or unproven, and the version bump that takes."""
+    """Compare two versions: compatible, breaking or unproven. With proof, and the version bump that takes."""
     from policies.compat import check
 
     comparison = check(document_of(old), document_of(new), load_ruleset(ruleset))
@@ -128,7 +128,7 @@ def explain(
     ] = None,
     format: FormatOption = Format.TEXT,
 ) -> int:
-    """Say why a rule exists, with examples, and the compatible way to get what was wanted."""
+    """Say why a rule exists. With examples, and the compatible way to get what was wanted."""
     from policies import catalog
 
     if rule is None:

@@ -41,7 +41,7 @@ def deprecate(
     dry_run: DryRun = False,
     format: FormatOption = Format.TEXT,
 ) -> int:
-    """Announce the end: replies carry Deprecation, Sunset and Link from now on."""
+    """Announce the end of a major. Replies carry Deprecation, Sunset and Link from now on."""
     body = {"sunset_at": sunset, "successor": successor, "reason": reason, "forced": force}
     return _move(reference, "deprecate", body, dry_run, format)
 
@@ -53,7 +53,7 @@ def retire(
     dry_run: DryRun = False,
     format: FormatOption = Format.TEXT,
 ) -> int:
-    """End it: callers get 410 Gone naming the successor, backends are not called any more."""
+    """End a deprecated major. Callers get 410 Gone naming the successor, backends are not called any more."""
     return _move(reference, "retire", {"reason": reason, "forced": force}, dry_run, format)
 
 

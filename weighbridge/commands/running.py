@@ -35,7 +35,7 @@ def up(
         ".weighbridge"
     ),
 ) -> int:
-    """Run registry, gateway and demo backends together, with five contracts."""
+    """Run registry, gateway and demo backends in one go."""
     from weighbridge.up import Addresses, run
 
     return run(Addresses(host, gateway_port, admin_port, registry_port, backends_port), home)
@@ -72,7 +72,7 @@ def run_backends(
     base_port: Annotated[int, port_option("First of six ports: the hub, then five sites.", row=6)] = 9101,
     data: Annotated[Path, typer.Option(help="Where their databases are kept.")] = Path(".weighbridge/backends"),
 ) -> int:
-    """Run the demo's backends alone: five services at five sites and the hub."""
+    """Run the demo's backends alone. Five services at five sites and the hub."""
     from weighbridge.demo.backends.serving import serve
     from weighbridge.demo.backends.settings import Settings
 
@@ -88,7 +88,7 @@ def snapshot(
     file: Annotated[Path | None, typer.Option(help="Read a gateway's snapshot file instead of the registry.")] = None,
     format: FormatOption = Format.TEXT,
 ) -> int:
-    """Show what gateways serve now: revision, contracts and versions, applications, plans."""
+    """Show what gateways serve now. Revision, contracts and versions, applications, plans."""
     from policies.model.snapshot import SnapshotRefused, loads
 
     if file is not None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -55,7 +58,49 @@ def test_no_arguments_is_help(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     code, _, error = run(capsys, "pubish")
     assert code == Exit.UNREADABLE
-    assert "No such command 'pubish'" in error
+    assert (
+        error
+        == "weighbridge: No such command 'pubish'. Did you mean 'publish'; `weighbridge --help` says what there is\n"
+    )
+
+
+def test_a_missing_option_is_one_line_that_says_where_to_look(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, error = run(capsys, "deprecate", "shipment@1")
+    assert (code, out) == (Exit.UNREADABLE, "")
+    assert error == "weighbridge: Missing option '--sunset'; `weighbridge deprecate --help` says what there is\n"
+
+
+def test_it_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "--version") == (Exit.OK, f"weighbridge {metadata.version('weighbridge')}\n", "")
+
+
+def test_a_reader_that_goes_away_is_neither_yes_nor_no() -> None:
+    listing = subprocess.Popen(
+        [sys.executable, "-m", "weighbridge", "explain"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert listing.stdout is not None
+    listing.stdout.close()
+    _, error = listing.communicate(timeout=60)
+    assert (listing.returncode, error) == (141, b"")
+
+
+def test_output_that_cannot_be_written_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        listing = subprocess.run(
+            [sys.executable, "-m", "weighbridge", "explain", "--format", "json"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert listing.returncode == Exit.UNREADABLE
+    assert listing.stderr == "weighbridge: the output cannot be written: No space left on device\n"
+
+
+def test_what_nobody_foresaw_is_no_answer(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("policies.catalog.entries", lambda: 1 / 0)
+    code, _, error = run(capsys, "explain")
+    assert (code, "this is a defect, and no answer" in error) == (Exit.UNREADABLE, True)
 
 
 def test_an_equal_document_is_compatible(capsys: pytest.CaptureFixture[str]) -> None:

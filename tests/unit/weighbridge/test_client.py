@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from weighbridge.client import Client, refusal
 from weighbridge.errors import CommandError, Exit
@@ -90,3 +91,31 @@ def test_what_up_left_behind_is_used(tmp_path: Path) -> None:
     write_private(tmp_path / "client.json", {"url": "http://127.0.0.1:1", "key": "wbo_x"})
     assert (tmp_path / "client.json").stat().st_mode & 0o777 == 0o600
     assert Client.from_settings(ClientSettings(home=tmp_path, url=None, key=None)).url == "http://127.0.0.1:1"
+
+
+def test_the_key_that_up_left_goes_to_no_other_registry(tmp_path: Path) -> None:
+    write_private(tmp_path / "client.json", {"url": "http://127.0.0.1:1", "key": "wbo_x"})
+    with pytest.raises(CommandError, match="no management key for http://elsewhere:1: set WEIGHBRIDGE_KEY"):
+        Client.from_settings(ClientSettings(home=tmp_path, url="http://elsewhere:1", key=None))
+    assert Client.from_settings(ClientSettings(home=tmp_path, url="http://127.0.0.1:1/", key=None)).url
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8080", "http://[::bad", "http://", "ftp://registry"])
+def test_an_address_that_is_none_says_what_one_looks_like(tmp_path: Path, url: str) -> None:
+    with pytest.raises(CommandError, match=r"looks like http://127.0.0.1:8080") as caught:
+        Client.from_settings(ClientSettings(home=tmp_path, url=url, key=SecretStr("wbo_x")))
+    assert caught.value.code is Exit.UNREADABLE
+
+
+@pytest.mark.parametrize("key", ["wbo_s3cret\nx", "wb\u00f6_s3cret", "wbo_s3cret "])
+def test_a_key_that_cannot_be_one_is_refused_and_not_shown(tmp_path: Path, key: str) -> None:
+    with pytest.raises(CommandError, match="WEIGHBRIDGE_KEY holds") as caught:
+        Client.from_settings(ClientSettings(home=tmp_path, url="http://127.0.0.1:1", key=SecretStr(key)))
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["{bad", "[]", ""])
+def test_a_spoiled_file_of_the_home_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "client.json").write_text(content)
+    with pytest.raises(CommandError, match=r"client\.json cannot be read \(not .*move it away"):
+        Client.from_settings(ClientSettings(home=tmp_path, url=None, key=None))
