@@ -112,13 +112,18 @@ class Client:
 def registry_address(settings: ClientSettings) -> str:
     """Where the registry is: environment, then what `weighbridge up` left, then the default."""
     url = settings.url or read_private(settings.home / "client.json").get("url") or "http://127.0.0.1:8080"
-    try:
-        parts = httpx.URL(url)
-    except httpx.InvalidURL:
-        parts = httpx.URL()
-    if parts.scheme not in ("http", "https") or not parts.host:
+    if not is_address(url):
         raise CommandError(f"WEIGHBRIDGE_URL is {url!r}; the address of a registry looks like http://127.0.0.1:8080")
     return str(url).rstrip("/")
+
+
+def is_address(text: str) -> bool:
+    """Whether something can be called there."""
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        return False
+    return url.scheme in ("http", "https") and bool(url.host)
 
 
 def refusal(response: httpx.Response) -> Refused:

@@ -82,10 +82,16 @@ def verify(
     format: FormatOption = Format.TEXT,
 ) -> int:
     """Call a backend as its contract says and judge every answer. Never green when nothing was evaluated."""
+    from weighbridge.client import is_address
     from weighbridge.verifying import Verification, verify_backend, write_junit
 
     headers = dict(_header(text) for text in header or ())
+    if not is_address(base_url):
+        raise CommandError(f"--base-url takes an address such as http://127.0.0.1:9300, not {base_url!r}")
     name, document = _verifiable(reference)
+    if junit is not None:  # now, not after minutes of calls; and no earlier report passes for this one
+        junit.parent.mkdir(parents=True, exist_ok=True)
+        junit.write_text("")
     result: Verification = verify_backend(
         document, base_url, headers=headers, examples=examples, max_seconds=max_seconds, seed=seed
     )
@@ -106,7 +112,7 @@ def verify(
                 )
                 for o in result.operations
             ),
-            empty="the contract has no operations",
+            empty="no operations",
         )
         for operation in result.operations:
             for failure in operation.failures:
@@ -161,9 +167,8 @@ def explain(
 
 def document_of(reference: str) -> Any:
     """A file when there is one of that name, else a registered version."""
-    path = Path(reference)
-    if path.is_file() or path.suffix in (".yaml", ".yml", ".json"):
-        return read_document(path)
+    if _is_file(reference):
+        return read_document(Path(reference))
     from policies.model.document import Document
     from weighbridge.client import Client
     from weighbridge.commands.lifecycle import newest_of_major
@@ -177,6 +182,11 @@ def document_of(reference: str) -> Any:
     return Document(client.get(f"/v1/contracts/{contract}/versions/{number}/document"))
 
 
+def _is_file(reference: str) -> bool:
+    """Whether a file is meant, there or not."""
+    return Path(reference).is_file() or Path(reference).suffix in (".yaml", ".yml", ".json")
+
+
 def load_ruleset(name: str) -> Any:
     from policies import rulesets
 
@@ -186,18 +196,21 @@ def load_ruleset(name: str) -> Any:
 
 
 def _verifiable(reference: str) -> tuple[str, Any]:
-    if Path(reference).is_file() or "@" in reference:
+    """Without a version: what the contract's default major serves."""
+    if _is_file(reference) or "@" in reference:
         return reference, document_of(reference)
+    import semver
+
     from weighbridge.client import Client
 
-    contract = Client.from_settings().get(f"/v1/contracts/{reference}")
-    major = contract.get("default_major")
-    live = Client.from_settings().items(f"/v1/contracts/{reference}/versions")
-    majors = {int(v["number"].partition(".")[0]) for v in live if v["stage"] in ("published", "deprecated")}
-    if not majors:
+    client = Client.from_settings()
+    default = client.get(f"/v1/contracts/{reference}").get("default_major")
+    versions = client.items(f"/v1/contracts/{reference}/versions")
+    live = [semver.Version.parse(v["number"]) for v in versions if v["stage"] in ("published", "deprecated")]
+    if not live:
         raise CommandError(f"{reference} has no live version to verify against", code=Exit.UNDECIDED)
-    chosen = major if major in majors else max(majors)
-    return f"{reference}@{chosen}", document_of(f"{reference}@{chosen}")
+    exact = f"{reference}@{max([v for v in live if v.major == default] or live)}"
+    return exact, document_of(exact)
 
 
 def _header(text: str) -> tuple[str, str]:

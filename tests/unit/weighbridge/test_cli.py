@@ -174,3 +174,21 @@ def test_up_names_a_taken_port_and_the_option_that_moves_it(capsys: pytest.Captu
     assert code == Exit.UNREADABLE
     assert f"port {port} of 127.0.0.1 cannot be used for the gateway (Address already in use)" in error
     assert "--gateway-port" in error
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:9300", "nonsense", "ftp://host", "http://", "http://[::bad"])
+def test_verify_refuses_what_is_no_address(capsys: pytest.CaptureFixture[str], url: str) -> None:
+    Path("a.yaml").write_text(DOCUMENT)
+    code, _, error = run(capsys, "verify", "a.yaml", "--base-url", url)
+    assert (code, "--base-url takes an address" in error) == (Exit.UNREADABLE, True)
+
+
+def test_verify_of_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, error = run(capsys, "verify", "none.yaml", "--base-url", "http://127.0.0.1:9")
+    assert (code, error) == (Exit.UNREADABLE, "weighbridge: none.yaml: No such file or directory\n")
+
+
+def test_a_report_that_cannot_be_written_is_said_before_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.yaml").write_text(DOCUMENT)
+    code, out, error = run(capsys, "verify", "a.yaml", "--base-url", "http://127.0.0.1:9", "--junit", "a.yaml/j.xml")
+    assert (code, out, error) == (Exit.UNREADABLE, "", "weighbridge: a.yaml: File exists\n")

@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from policies.model.document import Document
-from weighbridge.verifying import Verification, verify_backend, write_junit
+from weighbridge.verifying import OperationResult, Verification, verify_backend, write_junit
 
 COUNT = {"type": "object", "required": ["count"], "properties": {"count": {"type": "integer"}}}
 CONTRACT = Document(
@@ -102,3 +102,36 @@ def test_a_backend_that_is_not_there_is_not_evaluated() -> None:
         pass
     result = verify_backend(CONTRACT, url, headers={}, examples=1, max_seconds=30, seed=1)
     assert result.verdict == "not-evaluated"
+
+
+def test_a_contract_without_operations_is_an_error_in_junit(tmp_path: Path) -> None:
+    bare = Document({"openapi": "3.1.0", "info": {"title": "Bare", "version": "1.0.0"}, "paths": {}})
+    result = verify_backend(bare, "http://127.0.0.1:9", headers={}, examples=1, max_seconds=5, seed=1)
+    assert (result.verdict, result.faults) == ("not-evaluated", ["the contract has no operations"])
+    write_junit(result, "bare", tmp_path / "junit.xml")
+    suite = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    assert (suite.get("tests"), suite.get("errors")) == ("1", "1")
+
+
+def test_a_run_that_ended_early_is_no_pass(tmp_path: Path) -> None:
+    seen = OperationResult("GET /boxes", calls=1, classes={"2xx": 1}, statuses={"200": 1})
+    result = Verification([seen], ["the run ended early: 1 s were not enough"], seed=1)
+    assert result.verdict == "not-evaluated"
+    write_junit(result, "counts", tmp_path / "junit.xml")
+    errors = ElementTree.parse(tmp_path / "junit.xml").getroot().findall("testcase/error")
+    assert [error.get("message") for error in errors] == ["not evaluated: the run ended early: 1 s were not enough"]
+
+
+def test_a_backend_that_wants_credentials_says_how_to_give_them() -> None:
+    result = verify({"/boxes": (401, {}), "/pallets": (200, {"count": 2})})
+    assert result.verdict == "fail"  # the contract does not declare 401
+    unseen = OperationResult("GET /boxes", calls=3, classes={"4xx": 3}, statuses={"401": 3}).unseen
+    assert unseen == "no success was seen (3 x 401); give credentials with -H 'NAME: VALUE'"
+
+
+def test_no_header_that_was_given_is_shown() -> None:
+    headers = {"X-Partner": "s3cret-1", "Authorization": "Bearer s3cret-2"}
+    with backend({"/boxes": (500, {})}) as url:
+        result = verify_backend(CONTRACT, url, headers=headers, examples=1, max_seconds=30, seed=1)
+    assert "X-Partner: [Filtered]" in result.operations[0].failures[0].message
+    assert "s3cret" not in json.dumps(result.to_dict())
