@@ -49,7 +49,9 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, empty: s
         grid.add_row(*(_cell(value) for value in row))
         count += 1
     if count:
-        out.print(grid)
+        with out.capture() as drawn:
+            out.print(grid)
+        print("\n".join(line.rstrip() for line in drawn.get().splitlines()))
     else:
         out.print(f"[dim]{escape(empty)}[/]")
 

@@ -73,17 +73,28 @@ def create(
     audience: Annotated[str, typer.Option(help="internal or partner, for a new consumer.")] = "partner",
     scope: Annotated[list[str] | None, typer.Option(help="A scope it may use; repeat for more.")] = None,
     site: Annotated[
-        list[str] | None, typer.Option(help="A site it may reach; repeat for more. None: all sites.")
+        list[str] | None, typer.Option(help="A site it may reach; repeat for more. A new one without reaches all.")
     ] = None,
     party: Annotated[str | None, typer.Option(help="Party id passed to backends, e.g. SUP-10021.")] = None,
     format: FormatOption = Format.TEXT,
 ) -> int:
-    """Create an application, or change its scopes and sites."""
+    """Create an application, or change the given ones of its scopes, sites and party."""
+    from weighbridge.client import Refused
+
     client = _client()
-    if client.find(f"/v1/consumers/{consumer}") is None:
+    before = client.find(f"/v1/applications/{application}") or {"name": application, "scopes": [], "sites": None}
+    given = {"scopes": scope or None, "sites": site or None, "party": party}
+    body = {name: before[name] for name in ("name", "scopes", "sites", "party", "pins") if name in before}
+    body |= {"consumer": consumer, **{name: value for name, value in given.items() if value is not None}}
+    is_new = client.find(f"/v1/consumers/{consumer}") is None
+    if is_new:
         client.put(f"/v1/consumers/{consumer}", {"name": consumer, "audience": audience})
-    body = {"name": application, "consumer": consumer, "scopes": scope or [], "sites": site, "party": party}
-    held = client.put(f"/v1/applications/{application}", body)
+    try:
+        held = client.put(f"/v1/applications/{application}", body)
+    except Refused:
+        if is_new:  # nothing is left half made
+            client.delete(f"/v1/consumers/{consumer}")
+        raise
     if format is Format.JSON:
         say_json(held)
     else:
@@ -124,10 +135,17 @@ def secret(application: Application, format: FormatOption = Format.TEXT) -> int:
 
 
 @apps.command("revoke")
-def revoke(application: Application, credential: Annotated[str, typer.Argument(metavar="CREDENTIAL")]) -> int:
+def revoke(
+    application: Application,
+    credential: Annotated[str, typer.Argument(metavar="CREDENTIAL", help="Its id, as `apps show` lists it.")],
+    format: FormatOption = Format.TEXT,
+) -> int:
     """Revoke a credential: refused everywhere within two seconds."""
     _client().delete(f"/v1/applications/{application}/credentials/{credential}")
-    out.print(f"revoked {credential}")
+    if format is Format.JSON:
+        say_json({"application": application, "credential": credential, "revoked": True})
+    else:
+        out.print(f"revoked {credential}")
     return Exit.OK
 
 
@@ -154,23 +172,28 @@ def plans(format: FormatOption = Format.TEXT) -> int:
         say_json(items)
     else:
         table(
-            ("plan", "limits", "at once", "counters lost"),
+            ("plan", "at once", "counters lost", "limit", "admits", "of"),
             (
                 (
-                    p["name"],
-                    "; ".join(
-                        f"{limit['requests']} per {limit['window']} s"
-                        + (f", burst {limit['burst']}" if limit.get("burst") else "")
-                        for limit in p["limits"]
-                    ),
-                    p.get("max_concurrent"),
-                    p["on_counter_loss"],
+                    *((p["name"], p.get("max_concurrent"), p["on_counter_loss"]) if nth == 0 else (" ", " ", " ")),
+                    limit["name"],
+                    f"{limit['requests']} in {_span(limit['window'])}"
+                    + (f", burst {limit['burst']}" if limit.get("burst") else ""),
+                    limit.get("operations") or "all calls",
                 )
                 for p in items
+                for nth, limit in enumerate(p["limits"])
             ),
             empty="no plans yet",
         )
     return Exit.OK
+
+
+def _span(seconds: int) -> str:
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
 
 
 def token(

@@ -136,7 +136,7 @@ def versions(
 
 
 def audit(
-    subject: Annotated[str | None, typer.Option(help="Only rows about this subject.")] = None,
+    subject: Annotated[str | None, typer.Option(help="Only rows about it, e.g. contracts/shipment.")] = None,
     last: Annotated[int, typer.Option(help="How many rows, newest first.", min=1, max=200)] = 20,
     format: FormatOption = Format.TEXT,
 ) -> int:
@@ -150,7 +150,7 @@ def audit(
         table(
             ("at", "who", "action", "subject", "revision", "reason"),
             ((r["at"], r["actor"], r["action"], r["subject"], r.get("revision"), r.get("reason")) for r in rows),
-            empty="nothing has happened yet",
+            empty=f"nothing is recorded about {subject}" if subject else "nothing has happened yet",
         )
     return Exit.OK
 

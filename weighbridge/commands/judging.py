@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from weighbridge.commands import FormatOption, split_reference
 from weighbridge.documents import read_document
 from weighbridge.errors import CommandError, Exit
-from weighbridge.printing import Format, findings, out, say_json, table, verdict
+from weighbridge.printing import Format, counted, findings, out, say_json, table, verdict
 
 Ruleset = Annotated[str, typer.Option(help="baseline, strict or lenient.")]
 
@@ -26,7 +29,6 @@ def lint(
     format: FormatOption = Format.TEXT,
 ) -> int:
     """Judge one document by the rules that matter to integrators. Needs no registry."""
-    from policies.findings import Severity
     from policies.lint import check
 
     report = check(read_document(file), load_ruleset(ruleset))
@@ -38,12 +40,11 @@ def lint(
         from msgspec import to_builtins
 
         findings(to_builtins(report.findings))
-        count = {s: sum(f.severity is s for f in report.findings) for s in Severity}
         covered = ", ".join(f"{number} {what}" for what, number in report.coverage.items())
         out.print(
-            f"{verdict(report.verdict)}: {count[Severity.ERROR]} errors, {count[Severity.WARNING]} warnings, "
-            f"{count[Severity.INFO]} infos; looked at {covered} "
-            f"with ruleset {report.ruleset.name} {report.ruleset.version}"
+            f"{verdict(report.verdict)}: {_tally(f.severity for f in report.findings)}; "
+            f"looked at {covered or 'nothing, for there are no operations'}, "
+            f"ruleset {report.ruleset.name} {report.ruleset.version}"
         )
     return {"pass": Exit.OK, "fail": Exit.REFUSED}.get(report.verdict, Exit.UNDECIDED)
 
@@ -64,8 +65,11 @@ def diff(
     else:
         findings(answer["findings"])
         used = answer["ruleset"]
-        judge = f"{used['name']} {used['version']}"
-        out.print(f"{verdict(comparison.verdict)}: bump [bold]{comparison.bump}[/], judged by {judge}")
+        tally = _tally(finding["severity"] for finding in answer["findings"])
+        out.print(
+            f"{verdict(comparison.verdict)}: bump [bold]{comparison.bump}[/]; {tally}; "
+            f"ruleset {used['name']} {used['version']}"
+        )
     return {"compatible": Exit.OK, "breaking": Exit.REFUSED}.get(comparison.verdict, Exit.UNDECIDED)
 
 
@@ -161,7 +165,8 @@ def explain(
     else:
         from rich.markdown import Markdown
 
-        out.print(Markdown(catalog.explain(rule)))
+        # a file or a pipe gets the markdown itself, which reads well and is not padded
+        out.print(Markdown(catalog.explain(rule)) if out.is_terminal else escape(catalog.explain(rule)))
     return Exit.OK
 
 
@@ -180,6 +185,11 @@ def document_of(reference: str) -> Any:
     if "." not in number:
         number = newest_of_major(client, contract, number)
     return Document(client.get(f"/v1/contracts/{contract}/versions/{number}/document"))
+
+
+def _tally(severities: Iterable[str]) -> str:
+    count = Counter(map(str, severities))
+    return ", ".join(counted(count[severity], severity) for severity in ("error", "warning", "info"))
 
 
 def _is_file(reference: str) -> bool:

@@ -9,7 +9,7 @@ import typer
 from weighbridge import judgements
 from weighbridge.commands import DryRun, FormatOption, split_reference
 from weighbridge.errors import CommandError, Exit
-from weighbridge.printing import Format, out, say_json
+from weighbridge.printing import Format, joined, out, say_json
 
 Reference = Annotated[
     str, typer.Argument(metavar="CONTRACT@VERSION", help="e.g. shipment@1.2.0, or shipment@1 for all of major 1.")
@@ -104,8 +104,14 @@ def _move(reference: str, action: str, body: dict[str, Any], dry_run: bool, form
         return Exit.OK
     judgements.show(moved)
     version = moved["version"]
-    blocked = " (blocked)" if version.get("block") else ""
-    out.print(f"{contract}@{number}: {'would be ' if dry_run else ''}[bold]{version['stage']}[/]{blocked}")
+    stage = f"[bold]{version['stage']}[/]{', blocked' if version.get('block') else ''}"
+    if not moved["created"]:
+        out.print(f"[dim]unchanged[/] {contract}@{number}: it is {stage}")
+        return Exit.OK
+    if subscribed := [one["application"] for one in (moved.get("impact") or {}).get("touched") or ()]:
+        out.print(f"subscribed: {', '.join(subscribed)}", style="dim", markup=False)
+    older = f", and with it {joined(moved['also'])}" if moved["also"] else ""
+    out.print(f"{contract}@{number}: {'would be ' if dry_run else ''}{stage}{older}")
     return Exit.OK
 
 

@@ -1,0 +1,108 @@
+"""The command line against a running registry: what it prints, leaves unchanged and refuses to leave half done."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import CUSTOMER, ROOT, Running
+from weighbridge.errors import Exit
+
+REFUSED = ROOT / "specs/services/inventory-availability/refused/2.2.0.yaml"
+
+
+def answer(up: Running, *arguments: str) -> Any:
+    return json.loads(up.run(*arguments, "--format", "json").stdout)
+
+
+def test_a_refused_publish_names_each_thing_once(up: Running) -> None:
+    refused = up.run("publish", str(REFUSED))
+    assert refused.returncode == Exit.REFUSED
+    assert refused.stderr == (
+        "weighbridge: publish of inventory-availability@2.2.0 is refused by lifecycle.breaking-needs-new-major\n"
+    )
+    lines = refused.stdout.splitlines()
+    assert lines[0] == "compared with 2.0.0 and 2.1.0: breaking, bump major"
+    assert sum(line.startswith("error") for line in lines) == 2
+    assert f"hurts {CUSTOMER} (Oakhurst procurement, oakhurst-mechanical)" in lines
+    assert any(line.strip().startswith("why: Readers never wrote the code for its absence. Keep") for line in lines)
+
+
+def test_a_file_that_the_registry_cannot_read_is_named_with_its_line(up: Running, tmp_path: Path) -> None:
+    twice = tmp_path / "twice.yaml"
+    twice.write_text("openapi: 3.1.0\nopenapi: 3.1.0\n")
+    refused = up.run("publish", "--contract", "shipment", str(twice))
+    assert refused.returncode == Exit.UNREADABLE
+    assert f"  {twice}:2: /openapi: the key 'openapi' stands here twice (first on line 1)\n" in refused.stderr
+
+
+def test_publishing_to_a_contract_that_is_not_there_says_what_registers_it(up: Running) -> None:
+    refused = up.run("publish", "--contract", "nowhere", str(REFUSED))
+    assert (refused.returncode, refused.stdout) == (Exit.UNREADABLE, "")
+    assert "has no contract nowhere: `weighbridge apply DIR` registers it" in refused.stderr
+
+
+def test_a_dry_run_judges_the_versions_of_a_contract_that_is_not_there_yet(up: Running, tmp_path: Path) -> None:
+    (tmp_path / "contract.yaml").write_text("name: fresh\ntitle: Fresh\nowner: fresh-desk\naudience: internal\n")
+    (tmp_path / "1.0.0.yaml").write_text(
+        "openapi: 3.1.0\ninfo: {title: Fresh, version: 1.0.0}\n"
+        "paths: {/a: {get: {operationId: getA, responses: {'200': {description: A.}}}}}\n"
+    )
+    plan = up.run("apply", "--dry-run", str(tmp_path))
+    assert plan.returncode == Exit.REFUSED
+    assert "refused    version fresh@1.0.0  lint: fail" in plan.stdout
+    assert "error   lint.operations-declare-security" in plan.stdout
+    assert "nothing was changed" in plan.stdout
+    assert up.run("versions", "fresh").returncode == Exit.UNREADABLE
+
+
+def test_changing_an_application_keeps_what_was_not_given(up: Running) -> None:
+    before = answer(up, "apps", "show", CUSTOMER)
+    after = answer(up, "apps", "create", CUSTOMER, "--consumer", before["consumer"], "--party", before["party"])
+    assert after == {name: before[name] for name in after}
+
+
+def test_an_application_that_is_refused_leaves_no_consumer(up: Running) -> None:
+    refused = up.run("apps", "create", "half", "--consumer", "half-made", "--scope", "no blanks")
+    assert refused.returncode == Exit.UNREADABLE
+    assert up.client.find("/v1/consumers/half-made") is None
+
+
+def test_a_key_is_revoked_and_said_so_as_json(up: Running) -> None:
+    held = answer(up, "apps", "key", CUSTOMER)["credential"]["id"]
+    assert answer(up, "apps", "revoke", CUSTOMER, held) == {
+        "application": CUSTOMER,
+        "credential": held,
+        "revoked": True,
+    }
+
+
+def test_deprecating_says_what_goes_with_it_and_who_is_subscribed(up: Running) -> None:
+    would = up.run("deprecate", "shipment@1", "--sunset", "2031-01-31", "--successor", "2", "--dry-run")
+    assert would.stdout.splitlines() == [
+        "subscribed: brightwater-edi-bridge, close-reconciler, oakhurst-procurement",
+        "shipment@1.2.0: would be deprecated, and with it 1.0.0 and 1.1.0",
+    ]
+
+
+@pytest.mark.parametrize("arguments", [("retire", "order-status@1"), ("unblock", "pricing@1")])
+def test_what_changes_nothing_says_so(up: Running, arguments: tuple[str, ...]) -> None:
+    assert up.run(*arguments).stdout.startswith("unchanged ")
+
+
+def test_a_table_has_no_blanks_at_the_end_of_its_lines(up: Running) -> None:
+    listed = up.run("plans").stdout.splitlines()
+    assert [line for line in listed if line != line.rstrip()] == []
+    assert any(
+        line.split() == ["demo-tight", "4", "local", "tight", "5", "in", "10", "s", "all", "calls"] for line in listed
+    )
+
+
+def test_verify_names_the_version_it_took(up: Running) -> None:
+    base = f"http://127.0.0.1:{up.ports[3]}/pricing/v1"
+    result = answer(up, "verify", "pricing", "--base-url", base, "--examples", "2", "--max-seconds", "60")
+    assert result["contract"] == "pricing@1.1.0"
+    assert {operation["operation"] for operation in result["operations"]} >= {"GET /prices"}
