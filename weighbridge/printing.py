@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 SEVERITY_STYLE = {"error": "bold red", "warning": "yellow", "info": "dim"}
 VERDICT_STYLE = {
@@ -28,6 +29,9 @@ out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty()
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+LEAST_PROSE = 24
+
+
 class Format(StrEnum):
     """``--format`` of every command."""
 
@@ -41,19 +45,23 @@ def say_json(value: Any) -> None:
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
     """A table without ink that carries no meaning; `empty` is said instead of a table without rows."""
-    grid = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for index, heading in enumerate(headings):  # what is copied is never broken over lines; only prose may be
-        grid.add_column(heading, overflow="fold", no_wrap=index < len(headings) - 1)
-    count = 0
-    for row in rows:
-        grid.add_row(*(_cell(value) for value in row))
-        count += 1
-    if count:
-        with out.capture() as drawn:
-            out.print(grid)
-        print("\n".join(line.rstrip() for line in drawn.get().splitlines()))
-    else:
+    cells = [[_cell(value) for value in row] for row in rows]
+    if not cells:
         out.print(f"[dim]{escape(empty)}[/]")
+        return
+    grid = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    needed = 0
+    for index, heading in enumerate(headings):  # what is copied is never broken or cut; only prose may be folded
+        width = max(len(heading), *(Text.from_markup(row[index]).cell_len for row in cells))
+        is_prose = index == len(headings) - 1
+        grid.add_column(heading, overflow="fold", no_wrap=not is_prose, min_width=None if is_prose else width)
+        needed += (min(width, LEAST_PROSE) if is_prose else width) + 2
+    for row in cells:
+        grid.add_row(*row)
+    out.width = max(out.width, needed)  # a terminal that is too narrow breaks lines, and loses nothing
+    with out.capture() as drawn:
+        out.print(grid)
+    print("\n".join(line.rstrip() for line in drawn.get().splitlines()))
 
 
 def _cell(value: object) -> str:
