@@ -12,6 +12,7 @@ import typer
 
 from policies import catalog
 from policies.rulesets import load
+from weighbridge.applying import read_contract
 from weighbridge.cli import app
 
 ROOT = Path(__file__).parent.parent
@@ -86,3 +87,9 @@ def test_the_repository_speaks_of_the_project_alone() -> None:
         text = path.read_text()
         assert home not in text, path
         assert "--index-url" not in text, path
+
+
+def test_the_contract_in_the_guide_is_one(tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "guides" / "publishing.md").read_text()
+    (tmp_path / "contract.yaml").write_text(guide.partition("```yaml\n")[2].partition("```")[0])
+    assert read_contract(tmp_path / "contract.yaml").name == "dock-notes"
