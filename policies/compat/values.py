@@ -178,6 +178,9 @@ class Values:
         # a receiver that does not declare it takes whatever its additionalProperties take
         if sender_lacks_it and not is_free(other) and pair.name not in other.required:
             return None
+        if not sender_lacks_it and not rest.nodes:
+            # every value is taken, so no more is to be told than that the member came or went
+            return None
         return (one_sided, rest) if new is None else (rest, one_sided)
 
     def _undeclared(self, x: Shape, y: Shape, where: Where) -> None:
