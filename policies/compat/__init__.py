@@ -116,7 +116,8 @@ def _finding(claim: Claim, severity: Severity) -> Finding:
         old_pointer=claim.old,
         operation=claim.operation,
         direction=claim.direction,
-        fix=claim.fix,
+        # a change that hurts nobody needs no other way
+        fix=claim.fix if severity is not Severity.INFO else None,
         witness=claim.witness,
         proof=claim.proof,
         change=claim.change,
@@ -132,6 +133,7 @@ def _printed(finding: Finding) -> dict[str, Any]:
         "old": finding.old_pointer,
         "new": finding.pointer or None,
         "message": finding.message,
+        "fix": finding.fix,
         "witness": msgspec.to_builtins(finding.witness),
         "proof": finding.proof,
     }
