@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from policies.findings import Severity
 from policies.lint.rule import Context, Flaw, rule
+from policies.lint.spelling import in_camel_case, is_camel_case
 from policies.lint.subjects import Property
 from policies.model.document import Parameter
 
-_CAMEL = re.compile(r"[a-z][a-zA-Z0-9]*")
 _HEADER = re.compile(r"[A-Z][A-Za-z0-9]*(-[A-Z0-9][A-Za-z0-9]*)*")
 
 
@@ -29,8 +29,9 @@ def parameters_are_camel_case(parameter: Parameter, context: Context) -> Iterato
     A consumer who reads ``siteId`` in an answer writes ``siteId`` in the next question; a second spelling is a refused
     call. In a published major, add the new name beside the old and deprecate that.
     """
-    if parameter.place != "header" and not _CAMEL.fullmatch(parameter.name):
-        yield Flaw(parameter.pointer, f"parameter {parameter.name} is not lowerCamelCase", "write it as siteId")
+    name = parameter.name
+    if parameter.place != "header" and not is_camel_case(name):
+        yield Flaw(parameter.pointer, f"parameter {name} is not lowerCamelCase", in_camel_case(name))
 
 
 @rule(
@@ -89,8 +90,8 @@ def properties_are_camel_case(member: Property, context: Context) -> Iterator[Fl
     All contracts of a distributor are read by the same integrators and often land in the same table. One spelling
     spares each of them a mapping. In a published major, send both names for a while and deprecate the old.
     """
-    if not _CAMEL.fullmatch(member.name):
-        yield Flaw(member.pointer, f"property {member.name} is not lowerCamelCase", "write it as siteName")
+    if not is_camel_case(member.name):
+        yield Flaw(member.pointer, f"property {member.name} is not lowerCamelCase", in_camel_case(member.name))
 
 
 @rule(

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 from policies.findings import Severity
 from policies.lint.rule import Context, Flaw, rule
+from policies.lint.spelling import in_camel_case, is_camel_case
 from policies.model.document import Document, Operation
 
-_CAMEL = re.compile(r"[a-z][a-zA-Z0-9]*")
 _GENERATED = re.compile(r"__|_(get|put|post|delete|patch)$|^(operation|endpoint|handler|route)_?\d|[vV]\d+$|\d{2,}$")
 
 
@@ -66,11 +66,11 @@ def operation_ids_are_camel_case(operation: Operation, context: Context) -> Iter
     """
     given = operation.operation_id
     # an id made by a framework is operation_ids_are_stable's to speak of
-    if given and not _CAMEL.fullmatch(given) and not _GENERATED.search(given):
+    if given and not is_camel_case(given) and not _GENERATED.search(given):
         yield Flaw(
             f"{operation.pointer}/operationId",
             f"operationId {given} is not lowerCamelCase",
-            "write it as listItems",
+            in_camel_case(given),
         )
 
 

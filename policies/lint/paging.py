@@ -49,7 +49,8 @@ def lists_are_paginated(operation: Operation, context: Context) -> Iterator[Flaw
     if not headed and not all(members & set(context.options["members"]) for members in lists):
         missing.append("a member like page")
     if missing:
-        yield Flaw(operation.pointer, f"{operation.key} answers a list without {', '.join(missing)}", "add paging")
+        listed = " and ".join(part for part in (", ".join(missing[:-1]), missing[-1]) if part)
+        yield Flaw(operation.pointer, f"{operation.key} answers a list without {listed}", "add paging")
 
 
 def _shape(payloads: Any, context: Context) -> set[str] | None:

@@ -292,3 +292,45 @@ def test_a_document_of_five_hundred_operations_is_linted_in_seconds() -> None:
         "lint.operation-ids-are-unique",
     }
     assert time.process_time() - began < 8  # seconds of processor time; about 1.5 on a quiet machine
+
+
+@pytest.mark.parametrize(
+    ("name", "better"),
+    [
+        ("has_more", "hasMore"),
+        ("site-id", "siteId"),
+        ("SiteName", "siteName"),
+        ("URL", "url"),
+        ("SKU_code", "skuCode"),
+        ("HTTPStatus", "httpStatus"),
+        ("address line 2", "addressLine2"),
+        ("filter[name]", "filterName"),
+        ("2nd", "2nd"),
+        ("_", "_"),
+    ],
+)
+def test_a_name_that_is_not_camel_case_comes_with_the_one_that_would_be(name: str, better: str) -> None:
+    parameter = {"name": name, "in": "query", "description": "d", "schema": {"type": "boolean"}}
+    tree = complete("")
+    operation = next(iter(next(iter(tree["paths"].values())).values()))
+    operation["operationId"] = name
+    operation["parameters"] = [*operation.get("parameters", []), parameter]
+    tree["components"]["schemas"]["Item"]["properties"][name] = {"type": "boolean"}
+    fixes = {f.rule: f.fix for f in lint.check(Document(tree), BASELINE).findings if f.rule.endswith("-camel-case")}
+    wanted = f"write it as {better}" if better != name else "write it like siteId"
+    assert fixes == {
+        "lint.operation-ids-are-camel-case": wanted,
+        "lint.parameters-are-camel-case": wanted,
+        "lint.properties-are-camel-case": wanted,
+    }
+
+
+def test_a_list_without_paging_is_told_what_it_lacks_in_a_sentence() -> None:
+    tree = complete(
+        "get: {parameters: []}\ncomponents: {parameters: {Limit: null, Cursor: null},"
+        " schemas: {Page: {required: [items], properties: {page: null}}}}"
+    )
+    (message,) = [
+        f.message for f in lint.check(Document(tree), BASELINE).findings if f.rule == "lint.lists-are-paginated"
+    ]
+    assert message.endswith("a list without a parameter like limit, a parameter like cursor and a member like page")
