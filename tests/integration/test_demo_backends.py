@@ -316,7 +316,8 @@ def test_phoenix_is_one_minor_behind(backends: Backends, client: httpx.Client) -
 def test_atlanta_lists_what_it_posted_and_holds_what_is_there(backends: Backends, client: httpx.Client) -> None:
     answer = client.get(inventory(backends, "ATL-1", f"availability/{COPPER}"), headers=INSIDE)
     assert answer.json()["available"] == {"value": "900", "unit": "FOT"}
-    assert answer.headers["Data-As-Of"] == "2026-03-31T06:00:00-04:00"
+    # machines stamp in UTC, wherever they stand
+    assert answer.headers["Data-As-Of"] == answer.json()["asOf"] == "2026-03-31T10:00:00Z"
     stale = client.get(inventory(backends, "ATL-1", "availability?maxAgeSeconds=3600"), headers=INSIDE)
     assert (stale.status_code, stale.json()["code"]) == (503, "STOCK_STALE")
     assert 1 <= int(stale.headers["Retry-After"]) <= 1800
@@ -433,7 +434,7 @@ def test_an_acknowledgement_goes_its_way(backends: Backends, client: httpx.Clien
     # what the down-converted document cannot say is still refused
     bare = {"lines": [{"lineNumber": 1, "answer": "ACCEPTED"}]}
     refused = client.post(url, headers=SUPPLIER | {"Idempotency-Key": "answer-0001"}, json=bare)
-    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, "/lines/0/schedules")
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, "/body/lines/0/schedules")
     stranger = SUPPLIER | {"Weighbridge-Party": "SUP-10022", "Idempotency-Key": "answer-0002"}
     assert client.post(url, headers=stranger, json=answer).json()["code"] == "PO_UNKNOWN"
     taken = client.post(url, headers=SUPPLIER | {"Idempotency-Key": "answer-0003"}, json=answer)
@@ -591,6 +592,8 @@ def test_bad_bodies_get_a_problem(backends: Backends, client: httpx.Client, cont
         problem = answer.json()
         assert answer.headers["content-type"] == "application/problem+json"
         assert (problem["requestId"], problem["correlationId"], problem["retryable"]) == ("request-1", "flow-1", False)
+    # errors belong to the flow as well
+    assert answer.headers["Correlation-Id"] == "flow-1"
 
 
 def test_other_methods_name_the_ones_there_are(backends: Backends, client: httpx.Client) -> None:

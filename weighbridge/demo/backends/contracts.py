@@ -191,7 +191,7 @@ def _refusal(status: int, detail: str) -> Refusal:
     message, _, path = said.rpartition(" - '")
     errors = None
     if message and path.endswith("'"):
-        pointer = "/" + path[:-1].replace(".", "/")
+        pointer = "/body/" + path[:-1].replace(".", "/")
         errors = [{"pointer": pointer[:300], "code": "VALIDATION_FAILED", "detail": message[:1000]}]
     return Refusal(status, "VALIDATION_FAILED", said[:1000], errors=errors)
 

@@ -106,7 +106,8 @@ class Reply:
 
 
 class Refusal(Exception):
-    """A stopping code. `errors` is a list of ``{pointer, code, detail}``; `more` is added to the problem's members."""
+    """A stopping code. `errors` is a list of ``{pointer, code, detail}`` with pointers like the gateway's
+    (``/body/lines/0``, ``/query/limit``); `more` is added to the problem's members."""
 
     def __init__(
         self,

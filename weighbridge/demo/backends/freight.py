@@ -88,7 +88,7 @@ def check_packages(call: Call, purpose: str, packages: list[dict[str, Any]]) -> 
     }
     checked, told = [], dict[tuple[str, int], Decimal]()
     for index, package in enumerate(packages):
-        pointer = f"/packages/{index}"
+        pointer = f"/body/packages/{index}"
         if not is_sscc(package["sscc"]) or package["sscc"] in used:
             raise _refused("SSCC_INVALID", f"{pointer}/sscc", "check digit wrong, or label used within a year")
         used.add(package["sscc"])
@@ -105,10 +105,14 @@ def notice_warnings(call: Call, departed_at: datetime, eta: datetime) -> list[di
     if since > NOTICE_AFTER_DEPARTURE:
         minutes = int(since.total_seconds() // 60)
         return [
-            {"code": "ASN_LATE", "pointer": "/departedAt", "detail": f"Announced {minutes} minutes after departure"}
+            {
+                "code": "ASN_LATE",
+                "pointer": "/body/departedAt",
+                "detail": f"Announced {minutes} minutes after departure",
+            }
         ]
     if eta - call.now < NOTICE_BEFORE_ARRIVAL:
-        return [{"code": "ASN_LATE", "pointer": "/eta", "detail": "Announced less than four hours before arrival"}]
+        return [{"code": "ASN_LATE", "pointer": "/body/eta", "detail": "Announced less than four hours before arrival"}]
     return []
 
 
@@ -149,12 +153,12 @@ def receive(call: Call, record: Record, lines: list[dict[str, Any]]) -> tuple[Re
             expected[key] = expected.get(key, Decimal(0)) + in_base_unit(line["quantity"], ITEMS[line["sku"]])
     got, damaged = dict.fromkeys(expected, Decimal(0)), set[tuple[str, str]]()
     for index, line in enumerate(lines):
-        item = item_of(line["item"], call.caller, pointer=f"/lines/{index}/item")
+        item = item_of(line["item"], call.caller, pointer=f"/body/lines/{index}/item")
         key = line["sscc"], item.sku
         if key not in expected:
-            raise _refused("SSCC_INVALID", f"/lines/{index}/sscc", "this shipment has no such package or item")
+            raise _refused("SSCC_INVALID", f"/body/lines/{index}/sscc", "this shipment has no such package or item")
         if Decimal(line["received"]["value"]):
-            got[key] += in_base_unit(line["received"], item, pointer=f"/lines/{index}/received")
+            got[key] += in_base_unit(line["received"], item, pointer=f"/body/lines/{index}/received")
         if "damaged" in line and Decimal(line["damaged"]["value"]):
             damaged.add(key)
     variances = [

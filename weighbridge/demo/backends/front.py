@@ -20,7 +20,7 @@ from weighbridge.demo.backends.contracts import STATE, Outcome, Served
 from weighbridge.demo.backends.exchange import PROBLEM_JSON, Call, Refusal, Reply, caller_of, retry_after
 from weighbridge.demo.backends.places import Site
 from weighbridge.demo.backends.store import Records
-from weighbridge.demo.backends.values import stamp
+from weighbridge.demo.backends.values import stamp, zulu
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -122,11 +122,9 @@ class Front:
         )
 
     async def _reply(self, send: Send, reply: Reply, call: Call, method: str) -> None:
-        headers = {"X-Served-By": self.site.site_id, **reply.headers}
+        headers = {**self._told(call.headers), **reply.headers}
         if method == "GET":
-            headers.setdefault("Data-As-Of", stamp(reply.as_of or self.site.posted(call.now)))
-        if correlation := call.headers.get("correlation-id"):
-            headers["Correlation-Id"] = correlation
+            headers.setdefault("Data-As-Of", zulu(reply.as_of or self.site.posted(call.now)))
         body = b"" if reply.body is None else orjson.dumps(reply.body)
         await _write(send, reply.status, body, headers, "application/json")
 
@@ -138,13 +136,15 @@ class Front:
         if served is not None and hasattr(served.module, "error_body"):
             # an old major with an error shape of its own
             problem, media_type = served.module.error_body(problem), "application/json"
-        await _write(
-            send,
-            refusal.status,
-            orjson.dumps(problem),
-            {"X-Served-By": self.site.site_id, **refusal.headers},
-            media_type,
-        )
+        told = {**self._told(headers), **refusal.headers}
+        await _write(send, refusal.status, orjson.dumps(problem), told, media_type)
+
+    def _told(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """The headers of every answer, whatever came of the call: who served it, and the flow it belongs to."""
+        told = {"X-Served-By": self.site.site_id}
+        if correlation := headers.get("correlation-id"):
+            told["Correlation-Id"] = correlation
+        return told
 
 
 async def _body(receive: Receive) -> bytes:

@@ -85,7 +85,7 @@ def item_ref(item: Item, caller: Caller, *, supplier: str | None = None) -> dict
     return ref
 
 
-def in_base_unit(asked: Mapping[str, str], item: Item, *, pointer: str = "/quantity") -> Decimal:
+def in_base_unit(asked: Mapping[str, str], item: Item, *, pointer: str = "/body/quantity") -> Decimal:
     """A quantity in the item's base unit. Raises `Refusal` ``UOM_MISMATCH`` or ``QUANTITY_NOT_MULTIPLE``."""
     unit, value = asked["unit"], Decimal(asked["value"])
     if unit not in item.packs:

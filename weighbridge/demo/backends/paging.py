@@ -71,7 +71,7 @@ def instant_of(query: Mapping[str, Any], name: str) -> datetime | None:
             400,
             "VALIDATION_FAILED",
             f"{name} is no instant with an offset.",
-            errors=[{"pointer": name, "code": "FORMAT", "detail": "RFC 3339 date-time expected"}],
+            errors=[{"pointer": f"/query/{name}", "code": "FORMAT", "detail": "RFC 3339 date-time expected"}],
         ) from None
 
 

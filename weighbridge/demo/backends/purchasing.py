@@ -59,7 +59,7 @@ def answer(call: Call, record: Record, lines: list[dict[str, Any]], supplier_ord
     ordered = {line["lineNumber"]: line for line in body["lines"]}
     warnings: list[dict[str, str]] = []
     for index, line in enumerate(lines):
-        _check_line(line, ordered, f"/lines/{index}", warnings)
+        _check_line(line, ordered, f"/body/lines/{index}", warnings)
     if call.now > instant(body["answerDueAt"]):
         # late news is still news: it is taken, with a warning
         warnings.append({"code": "ACK_LATE", "detail": f"Due at {body['answerDueAt']}"})

@@ -45,6 +45,11 @@ def stamp(at: datetime) -> str:
     return text.replace("+00:00", "Z") if at.utcoffset() == timedelta(0) else text
 
 
+def zulu(at: datetime) -> str:
+    """The same in UTC: how a machine stamps what it knows (``asOf``). Promises keep the offset of their site."""
+    return stamp(at.astimezone(UTC))
+
+
 def instant(text: str) -> datetime:
     """The instant of an RFC 3339 text. Raises `ValueError` for anything else, also for a text without offset."""
     at = datetime.fromisoformat(text)

@@ -128,7 +128,7 @@ def _answer(number: int, status: str, lines: list[dict[str, Any]], at: datetime)
         "receivedAt": stamp(at),
         "status": status,
         "lines": told,
-        "warnings": [{"code": "PRICE_MISMATCH", "pointer": "/lines/0/unitPrice"}] if status == "DISPUTED" else [],
+        "warnings": [{"code": "PRICE_MISMATCH", "pointer": "/body/lines/0/unitPrice"}] if status == "DISPUTED" else [],
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from weighbridge.demo.backends.exchange import Call, Reply
 from weighbridge.demo.backends.stock_levels import Level, level_of, levels, site_of
-from weighbridge.demo.backends.values import stamp
+from weighbridge.demo.backends.values import zulu
 
 HAS_FRESHNESS = (1, 2, 0)
 """The minor that promised ``freshness``; a site on an older one does not send it."""
@@ -28,7 +28,7 @@ def check_availability(call: Call) -> Reply:
     site_of(call)
     outcomes = []
     for index, line in enumerate(call.body["lines"]):
-        level = level_of(call, line["sku"], status=422, pointer=f"/lines/{index}/sku")
+        level = level_of(call, line["sku"], status=422, pointer=f"/body/lines/{index}/sku")
         outcome = "FULL" if line["quantity"] <= level.listed else "PARTIAL" if level.listed >= 1 else "NONE"
         outcomes.append(
             {
@@ -48,7 +48,7 @@ def _level(call: Call, level: Level) -> dict[str, Any]:
         "quantityOnHand": int(level.on_hand) if call.caller.is_internal else available,
         "quantityAvailable": available,
         "nextReceiptDate": level.next_receipt_at[:10] if level.next_receipt_at is not None else None,
-        "asOf": stamp(call.site.posted(call.now)),
+        "asOf": zulu(call.site.posted(call.now)),
     }
     if call.caller.is_internal:
         body["quantityOnOrder"] = int(level.on_order)

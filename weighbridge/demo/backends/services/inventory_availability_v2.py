@@ -14,7 +14,7 @@ from weighbridge.demo.backends.places import YARDS, Site
 from weighbridge.demo.backends.states import RESERVATION, phase
 from weighbridge.demo.backends.stock_levels import Level, level_of, levels, refuse_stale, site_of, with_holds
 from weighbridge.demo.backends.store import Record
-from weighbridge.demo.backends.values import instant, quantity, stamp
+from weighbridge.demo.backends.values import instant, quantity, stamp, zulu
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -56,16 +56,16 @@ def get_availability(call: Call) -> Reply:
 
 def check_availability(call: Call) -> Reply:
     site_of(call)
-    outcomes = [_outcome(call, line, f"/lines/{index}") for index, line in enumerate(call.body["lines"])]
-    return Reply(200, {"lines": outcomes}, {"Data-As-Of": stamp(call.site.posted(call.now))})
+    outcomes = [_outcome(call, line, f"/body/lines/{index}") for index, line in enumerate(call.body["lines"])]
+    return Reply(200, {"lines": outcomes}, {"Data-As-Of": zulu(call.site.posted(call.now))})
 
 
 def create_reservation(call: Call) -> Reply:
     site = site_of(call)
     if site.is_closed(call.now):
         raise reopens(site, call.now)
-    item = item_of(call.body["item"], call.caller, pointer="/item")
-    level = level_of(call, item.sku, status=422, pointer="/item")
+    item = item_of(call.body["item"], call.caller, pointer="/body/item")
+    level = level_of(call, item.sku, status=422, pointer="/body/item")
     amount = in_base_unit(call.body["quantity"], item)
     until = instant(call.body["holdUntil"])
     if until <= call.now:
@@ -73,7 +73,7 @@ def create_reservation(call: Call) -> Reply:
             422,
             "RESERVATION_EXPIRED",
             "holdUntil is past already.",
-            errors=[{"pointer": "/holdUntil", "code": "RESERVATION_EXPIRED", "detail": "must lie ahead"}],
+            errors=[{"pointer": "/body/holdUntil", "code": "RESERVATION_EXPIRED", "detail": "must lie ahead"}],
         )
     if amount > level.on_floor:
         raise Refusal(
@@ -152,7 +152,7 @@ def _availability(call: Call, level: Level, as_of: datetime) -> dict[str, Any]:
         "available": quantity(available, unit),
         "capped": capped,
         "freshness": call.site.freshness,
-        "asOf": stamp(as_of),
+        "asOf": zulu(as_of),
     }
     if call.caller.is_internal:
         body["onHand"] = quantity(level.on_hand, unit)

@@ -10,7 +10,7 @@ from weighbridge.demo.backends.orders import check_site, line_of, order_of, stat
 from weighbridge.demo.backends.paging import page
 from weighbridge.demo.backends.states import ORDER_LINE, phase
 from weighbridge.demo.backends.store import Record
-from weighbridge.demo.backends.values import instant, stamp
+from weighbridge.demo.backends.values import instant, stamp, zulu
 
 
 def list_orders(call: Call) -> Reply:
@@ -49,7 +49,7 @@ def search_orders(call: Call) -> Reply:
         if found is not None and len(found) < 50:
             found.append(_summary(record))
     items = [{"customerPoNumber": number, "orders": found} for number, found in by_number.items()]
-    return Reply(200, {"items": items}, {"Data-As-Of": stamp(call.site.posted(call.now))})
+    return Reply(200, {"items": items}, {"Data-As-Of": zulu(call.site.posted(call.now))})
 
 
 def _summary(record: Record) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def quote_prices(call: Call) -> Reply:
                 422,
                 "SKU_UNKNOWN",
                 "No such item.",
-                errors=[{"pointer": f"/lines/{index}/sku", "code": "SKU_UNKNOWN", "detail": line["sku"]}],
+                errors=[{"pointer": f"/body/lines/{index}/sku", "code": "SKU_UNKNOWN", "detail": line["sku"]}],
             )
         record = chosen.get(line["sku"])
         if record is None:

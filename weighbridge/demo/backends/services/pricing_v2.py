@@ -48,10 +48,10 @@ def quote_prices(call: Call) -> Reply:
             422,
             "CURRENCY_NOT_AGREED",
             f"Your prices are in {currency}.",
-            errors=[{"pointer": "/currency", "code": "CURRENCY_NOT_AGREED", "detail": f"use {currency}"}],
+            errors=[{"pointer": "/body/currency", "code": "CURRENCY_NOT_AGREED", "detail": f"use {currency}"}],
         )
     chosen = applicable(call, call.caller.party, currency, today(call))
-    lines = [_quoted(call, line, chosen, f"/lines/{index}") for index, line in enumerate(body["lines"])]
+    lines = [_quoted(call, line, chosen, f"/body/lines/{index}") for index, line in enumerate(body["lines"])]
     local = call.site.local(call.now)
     until = datetime.combine(local.date() + timedelta(days=QUOTE_DAYS), time(23, 59, 59), local.tzinfo)
     quote: dict[str, Any] = {

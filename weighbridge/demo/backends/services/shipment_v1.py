@@ -42,7 +42,11 @@ def announce_shipment(call: Call) -> Reply:
             "VALIDATION_FAILED",
             "packageCount is not the number of packages.",
             errors=[
-                {"pointer": "/packageCount", "code": "VALIDATION_FAILED", "detail": f"{len(body['packages'])} listed"}
+                {
+                    "pointer": "/body/packageCount",
+                    "code": "VALIDATION_FAILED",
+                    "detail": f"{len(body['packages'])} listed",
+                }
             ],
         )
     # a bare day means the end of that day where the goods arrive
@@ -108,7 +112,7 @@ def _check_order(call: Call, po_number: str | None) -> None:
             422,
             "PO_UNKNOWN",
             "No such purchase order.",
-            errors=[{"pointer": "/poNumber", "code": "PO_UNKNOWN", "detail": "unknown, or not yours"}],
+            errors=[{"pointer": "/body/poNumber", "code": "PO_UNKNOWN", "detail": "unknown, or not yours"}],
         )
     if order.body["closed"]:
         raise Refusal(409, "PO_CLOSED", f"{po_number} is complete or cancelled.")

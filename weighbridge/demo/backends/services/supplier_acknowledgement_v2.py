@@ -30,7 +30,7 @@ def acknowledge(call: Call) -> Reply:
     record = order_of(call)
     for index, line in enumerate(call.body["lines"]):
         if "substitute" in line:
-            item_of(line["substitute"], call.caller, pointer=f"/lines/{index}/substitute")
+            item_of(line["substitute"], call.caller, pointer=f"/body/lines/{index}/substitute")
     answered = answer(call, record, call.body["lines"], call.body.get("supplierOrderRef")).acknowledgement
     body = {
         "acknowledgementId": answered["acknowledgementId"],
