@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from weighbridge.demo.backends.places import SITES
-from weighbridge.demo.backends.states import ACKNOWLEDGEMENT, ORDER_LINE, SHIPMENT, allowed
+from weighbridge.demo.backends.states import ACKNOWLEDGEMENT, ORDER_LINE, SHIPMENT, allowed, least_advanced
 from weighbridge.demo.backends.store import Record, Store
 from weighbridge.demo.backends.values import check_digit, instant, is_sscc
 from weighbridge.demo.seeds.freight import shipments
@@ -54,6 +54,8 @@ def test_orders_show_every_status_and_every_code() -> None:
     statuses = Counter(line["status"] for line in lines)
     assert statuses.keys() == ORDER_LINE.keys()
     assert min(statuses.values()) >= 2
+    # an order as a whole is in every status as well, so that no phase is an empty list
+    assert {least_advanced(line["status"] for line in order.body["lines"]) for order in found} == ORDER_LINE.keys()
     assert {exception["code"] for line in lines for exception in line["exceptions"]} == {
         "BACKORDERED", "PARTIAL_SHIPMENT", "SUBSTITUTED", "CREDIT_HOLD", "PROMISE_AT_RISK", "PROMISE_MISSED",
     }  # fmt: skip
