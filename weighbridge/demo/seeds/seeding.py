@@ -10,6 +10,7 @@ from weighbridge.demo.backends.store import Record, Store
 from weighbridge.demo.seeds.freight import shipments
 from weighbridge.demo.seeds.orders import at_site, orders
 from weighbridge.demo.seeds.prices import prices
+from weighbridge.demo.seeds.promises import RESERVED_AT, backed, quote, reservation
 from weighbridge.demo.seeds.purchasing import purchase_orders
 from weighbridge.demo.seeds.stock import stock
 
@@ -35,7 +36,9 @@ def seed(stores: Mapping[str, Store], day: date) -> None:
 def _facts(day: date) -> Iterator[tuple[str, Record]]:
     """Every record with its home. Whole orders live at the hub; each site has the part that it works on."""
     for site, record in stock(day):
-        yield site.site_id, record
+        yield site.site_id, backed(record, site.site_id, day)
+    yield RESERVED_AT, reservation(day)
+    yield HUB, quote(day)
     for order in orders(day):
         yield HUB, order
         for site in SITES:
