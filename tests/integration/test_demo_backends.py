@@ -451,6 +451,14 @@ def test_an_acknowledgement_goes_its_way(backends: Backends, client: httpx.Clien
     assert (decided.status_code, decided.json()["phase"]) == (200, "DONE")
     late = client.put(decision, headers=INSIDE, json={"decision": "DISPUTED"})
     assert (late.status_code, late.json()["allowed"]) == (409, [])
+    # only the newest answer can be decided on, and the refusal says which that is
+    partly = {"lines": [{"lineNumber": 1, "answer": "ON_HOLD"}]}
+    order = backends.url("DAL-2", order.replace("PHX-1", "DAL-2").replace("PO-45001236", "PO-45001238"))
+    first, second = (
+        client.post(order, headers=INSIDE | {"Idempotency-Key": f"partly-000{n}"}, json=partly).json() for n in (1, 2)
+    )
+    stale = client.put(f"{order}/{first['acknowledgementId']}/decision", headers=INSIDE, json={"decision": "AGREED"})
+    assert (stale.status_code, second["acknowledgementId"] in stale.json()["detail"]) == (409, True), stale.text
     # the hub, which serves major 1, sees the same order answered
     old = backends.url("HUB", "/supplier-acknowledgement/v1/purchase-orders")
     assert "PO-45001236" not in {entry["poNumber"] for entry in client.get(old, headers=SUPPLIER).json()["items"]}

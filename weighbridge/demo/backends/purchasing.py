@@ -92,11 +92,13 @@ def decide(call: Call, record: Record, acknowledgement_id: str, decision: str, c
     if given.get("decision") == decision:
         return _decision(given)
     before = record.body["status"]
-    if given is not answers[-1] or decision not in allowed(ACKNOWLEDGEMENT, before):
+    is_newest = given is answers[-1]
+    if not is_newest or decision not in allowed(ACKNOWLEDGEMENT, before):
+        newest = answers[-1]["acknowledgementId"]
         raise Refusal(
             409,
             "INVALID_STATE_TRANSITION",
-            f"{before} cannot become {decision}.",
+            f"{before} cannot become {decision}." if is_newest else f"A newer answer stands: decide on {newest}.",
             **{"from": before, "to": decision, "allowed": list(allowed(ACKNOWLEDGEMENT, before))},
         )
     decided = given | {"status": decision, "decision": decision, "decidedAt": stamp(call.now)}
