@@ -22,6 +22,7 @@ SETTINGS = {
     "Gateway": ("WEIGHBRIDGE_GATEWAY_", "gateway/settings.py"),
     "Registry": ("WEIGHBRIDGE_REGISTRY_", "registry/settings.py"),
     "Command line": ("WEIGHBRIDGE_", "weighbridge/settings.py"),
+    "Demo backends": ("WEIGHBRIDGE_DEMO_", "weighbridge/demo/backends/settings.py"),
 }
 
 
@@ -67,6 +68,9 @@ def _default(value: ast.expr | None) -> str:
         return _default(value.args[0]) if value.args else ""
     if isinstance(value, ast.Constant):
         return "" if value.value is None else str(value.value)
+    if isinstance(value, ast.Name):
+        # a computed path: the text says what it is
+        return ""
     return ast.unparse(value) if value is not None else ""
 
 

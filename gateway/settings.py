@@ -19,9 +19,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="WEIGHBRIDGE_GATEWAY_", extra="ignore", frozen=True)
 
     host: str = "127.0.0.1"
+    """Address that callers reach; ``0.0.0.0`` for all."""
     port: int = Field(8000, ge=0, le=65535)
     """``0`` takes a free port (tests)."""
     admin_host: str = "127.0.0.1"
+    """Address of the operator's door."""
     admin_port: int = Field(8001, ge=0, le=65535)
     """``/healthz``, ``/readyz`` and ``/metrics``. Never expose it to clients."""
 
@@ -31,6 +33,7 @@ class Settings(BaseSettings):
     """Its private key, where that is not in the same file."""
 
     registry_url: str = "http://127.0.0.1:8080"
+    """Where the snapshot is fetched; https outside one machine."""
     registry_key: SecretStr = SecretStr("")
     """A management key of any role, for the snapshot feed."""
     state_dir: Path = Path(".weighbridge/gateway")
@@ -39,6 +42,7 @@ class Settings(BaseSettings):
     """``memory://`` (each worker counts for itself) or ``redis://host:port/db`` (all gateways count together)."""
 
     workers: int = Field(1, ge=1, le=64)
+    """Processes that share the port: one for each core that is to spare."""
     drain_seconds: float = Field(10.0, ge=0)
     """From SIGTERM to the moment in which unfinished exchanges are cut."""
     drain_notice_seconds: float = Field(0.0, ge=0)
@@ -52,8 +56,11 @@ class Settings(BaseSettings):
     max_connections: int = Field(10_000, ge=1)
     """Per worker. Connections beyond are closed as soon as they are accepted."""
     max_head_bytes: int = Field(32_768, ge=1024)
+    """A longer head of a request is answered with 431."""
     max_target_bytes: int = Field(8_192, ge=64)
+    """A longer path and query is answered with 414."""
     max_headers: int = Field(100, ge=8)
+    """More header lines are answered with 431."""
     head_seconds: float = Field(10.0, gt=0)
     """From the first byte of a head to its last."""
     idle_seconds: float = Field(75.0, gt=0)

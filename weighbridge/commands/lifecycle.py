@@ -59,7 +59,7 @@ def retire(
 
 def block(
     reference: Reference,
-    reason: Annotated[str, typer.Option(help="Why; callers do not see it.")],
+    reason: Annotated[str, typer.Option(help="Why, in words for callers: they read it in the 503.")],
     until: Annotated[
         str | None, typer.Option(help="Instant at which it lifts by itself, e.g. 2027-01-31T18:00:00Z.")
     ] = None,
