@@ -90,6 +90,8 @@ def test_the_contract_in_the_guide_is_one(tmp_path: Path) -> None:
     guide = (ROOT / "docs" / "guides" / "publishing.md").read_text()
     (tmp_path / "contract.yaml").write_text(guide.partition("```yaml\n")[2].partition("```")[0])
     assert read_contract(tmp_path / "contract.yaml").name == "dock-notes"
+
+
 def test_the_guides_name_commands_and_options_that_exist() -> None:
     whole = typer.main.get_command(app)
     for page in (ROOT / "docs" / "guides").glob("*.md"):

@@ -68,15 +68,22 @@ def run_gateway() -> int:
 
 
 def run_backends(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    base_port: Annotated[int, port_option("First of six ports: the hub, then five sites.", row=6)] = 9101,
-    data: Annotated[Path, typer.Option(help="Where their databases are kept.")] = Path(".weighbridge/backends"),
+    host: Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")] = None,
+    base_port: Annotated[int | None, port_option("First of six ports: the hub, then five sites (9101).", row=6)] = None,
+    data: Annotated[Path | None, typer.Option(help="Where their files are kept (.weighbridge/backends).")] = None,
 ) -> int:
-    """Run the demo's backends alone. Five services at five sites and the hub."""
+    """Run the demo's backends alone. Settings: WEIGHBRIDGE_DEMO_* in the environment; options go before them."""
+    from pydantic import ValidationError
+
     from weighbridge.demo.backends.serving import serve
     from weighbridge.demo.backends.settings import Settings
 
-    return serve(Settings(host=host, base_port=base_port, data=data))
+    given = {"host": host, "base_port": base_port, "data": data}
+    try:
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise _bad_settings("WEIGHBRIDGE_DEMO_", error) from error
+    return serve(settings)
 
 
 def _bad_settings(prefix: str, error: Any) -> CommandError:

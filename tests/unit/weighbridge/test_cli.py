@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -192,3 +193,39 @@ def test_a_report_that_cannot_be_written_is_said_before_the_run(capsys: pytest.C
     Path("a.yaml").write_text(DOCUMENT)
     code, out, error = run(capsys, "verify", "a.yaml", "--base-url", "http://127.0.0.1:9", "--junit", "a.yaml/j.xml")
     assert (code, out, error) == (Exit.UNREADABLE, "", "weighbridge: a.yaml: File exists\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "variable"),
+    [
+        ("registry", "WEIGHBRIDGE_REGISTRY_PORT"),
+        ("gateway", "WEIGHBRIDGE_GATEWAY_PORT"),
+        ("backends", "WEIGHBRIDGE_DEMO_BASE_PORT"),
+    ],
+)
+def test_a_setting_that_cannot_be_read_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "eighty")
+    code, _, error = run(capsys, command)
+    assert code == Exit.UNREADABLE
+    assert f"{variable}: Input should be a valid integer" in error
+
+
+def test_backends_take_their_settings_from_the_environment_too(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        # a process of its own: it arranges signals before it looks at ports
+        ended = subprocess.run(
+            [sys.executable, "-m", "weighbridge", "backends"],
+            env={**os.environ, "WEIGHBRIDGE_DEMO_BASE_PORT": str(port)},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert ended.returncode == Exit.REFUSED
+    assert f"cannot listen on 127.0.0.1:{port}" in ended.stderr

@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--host", help="address to listen on (127.0.0.1)")
     parser.add_argument("--base-port", type=int, help="the hub's port; the five sites take the next five (9101)")
-    parser.add_argument("--data", type=Path, help="folder of the sites' databases (.weighbridge/demo)")
+    parser.add_argument("--data", type=Path, help="folder of the sites' databases (.weighbridge/backends)")
     parser.add_argument("--specs", type=Path, help="folder of the contracts (specs/services)")
     parser.add_argument("--require-identity", action="store_true", help="refuse calls without identity headers")
     parser.add_argument("--follow-parent", action="store_true", help="end when the starting process dies")

@@ -19,7 +19,7 @@ class Settings(BaseSettings):
     """Address all of them listen on."""
     base_port: int = 9101
     """The hub's; the sites follow in the order DAL-2, PHX-1, ATL-1, TOR-1, STJ-1."""
-    data: Path = Path(".weighbridge/demo")
+    data: Path = Path(".weighbridge/backends")
     """Folder of their files, one for each site."""
     specs: Path = SPECS
     """Folder of the contracts they serve; by default the one that is shipped."""
