@@ -284,3 +284,15 @@ def test_sites_stand_in_a_different_place_in_each_contract() -> None:
     for name, contract in contracts.items():
         served = {"default" if site.is_hub else site.site_id for site in SITES if name in site.contracts}
         assert contract.upstreams.keys() == served, name
+
+
+@every_file
+def test_what_the_gateway_refuses_is_declared_as_the_gateway_writes_it(file: Path) -> None:
+    """Callers meet these answers without the backend, so an older shape of its errors has no say in them."""
+    for operation in Document(read(file)).operations:
+        for response in operation.responses:
+            types = {payload.media_type for payload in response.payloads}
+            if response.status in {"401", "403", "429"}:
+                assert types == {"application/problem+json"}, (operation.key, response.status)
+            elif response.status in {"400", "503"}:
+                assert "application/problem+json" in types, (operation.key, response.status)
