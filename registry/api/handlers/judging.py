@@ -20,7 +20,7 @@ __all__ = ["diff_documents", "diff_versions", "lint_document"]
 
 def lint_document(call: Call) -> Answer:
     ruleset = _ruleset(call.body.get("ruleset", "baseline"), "/ruleset")
-    parsed = parse(call.body["document"], call.body.get("files"), name=call.body.get("name"))
+    parsed = parse(call.body["document"], call.body.get("files"))
     return Answer(report(lint.check(parsed.document, ruleset)))
 
 
@@ -42,9 +42,7 @@ def diff_versions(call: Call, *, contract: str, from_: str, to: str, ruleset: st
     return Answer(comparison(from_, evidence.compare(old, new, chosen)))
 
 
-def parse(
-    document: str | dict[str, Any], files: dict[str, str] | None = None, *, name: str | None = None
-) -> ParsedDocument:
+def parse(document: str | dict[str, Any], files: dict[str, str] | None = None) -> ParsedDocument:
     """A document as it stands in a JSON body, through the safe door. Raises `InvalidDocument`, `Invalid`."""
     try:
         data = document.encode() if isinstance(document, str) else orjson.dumps(document)
@@ -53,7 +51,7 @@ def parse(
         raise Invalid("/document", "the text holds half of a surrogate pair") from None
     except orjson.JSONEncodeError as error:
         raise Invalid("/document", f"the document cannot be written as JSON: {error}") from None
-    return documents.parse(data, files=others, name=name or "document")
+    return documents.parse(data, files=others)
 
 
 def _ruleset(name: str, pointer: str) -> Ruleset:

@@ -77,15 +77,15 @@ def publish_version(
     stage: str | None = None,
     summary: str | None = None,
 ) -> Answer:
+    if not call.body:  # an empty one arrives as an empty mapping, whatever its media type
+        raise Invalid("", "the body is empty; send the document, or JSON that holds it")
     if isinstance(call.body, bytes):
         parsed = documents.parse(call.body)
         told: dict[str, Any] = {"number": number, "stage": stage, "summary": summary}
     else:
         if number or stage or summary:
             raise Invalid("/query", "number, stage and summary belong into the JSON body")
-        if not isinstance(call.body, dict):
-            raise Invalid("", "the body is empty")
-        parsed = parse(call.body["document"], call.body.get("files"), name=call.body.get("name"))
+        parsed = parse(call.body["document"], call.body.get("files"))
         told = {name: call.body.get(name) for name in ("number", "stage", "summary")}
     particulars: dict[str, Any] = {
         "number": told["number"],
