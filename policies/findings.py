@@ -90,10 +90,13 @@ class Report(Struct, frozen=True, kw_only=True):
         return "pass" if any(self.coverage.values()) else "not-evaluated"
 
     def waive(self, waivers: Iterable[Waiver], now: int) -> Report:
-        """The same report with every finding that a valid waiver covers moved out of the findings and named."""
-        valid = {waiver.fingerprint: waiver for waiver in waivers if waiver.expires_at > now}
-        used = {f.fingerprint: valid[f.fingerprint] for f in self.findings if f.fingerprint in valid}
-        kept = tuple(finding for finding in self.findings if finding.fingerprint not in used)
+        """The same report with every finding that a valid waiver covers moved out of the findings and named.
+
+        A waiver covers what its approver read: the fingerprint says which finding, the rule what kind of thing it is.
+        """
+        valid = {(waiver.rule, waiver.fingerprint): waiver for waiver in waivers if waiver.expires_at > now}
+        used = {key: valid[key] for f in self.findings if (key := (f.rule, f.fingerprint)) in valid}
+        kept = tuple(finding for finding in self.findings if (finding.rule, finding.fingerprint) not in used)
         return msgspec.structs.replace(self, findings=kept, waived=self.waived + tuple(used.values()))
 
 
