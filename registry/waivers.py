@@ -27,6 +27,8 @@ from registry.store.records import StoredWaiver
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 _LONGEST = 366 * 86400
+WAIVABLE = ("lint", "compat")
+"""Families whose findings may be waived. Of a gate an admin may force some, with a reason, for one step."""
 
 
 def ask(
@@ -44,15 +46,12 @@ def ask(
     require_owner(actor, _owner(unit, contract), f"ask for waivers of {contract}")
     if not _FINGERPRINT.fullmatch(fingerprint):
         raise Invalid("/fingerprint", "is the 16 hex digits that a finding is reported with")
-    try:
-        catalog.get(rule)
-    except KeyError:
-        raise Invalid("/rule", f"there is no rule {rule!r}") from None
+    _require_waivable(rule)
     require_text(reason, "/reason", "the reason")
     if not now < expires_at <= now + _LONGEST:
         raise Invalid("/expires_at", "a waiver ends in the future, within a year")
     for other in unit.waivers.all(contract=contract, fingerprint=fingerprint):
-        if other.revoked_at is None and other.expires_at > now:
+        if other.rule == rule and other.revoked_at is None and other.expires_at > now:
             raise Conflict(f"the waiver {other.id} covers that finding already; withdraw it first")
     waiver = StoredWaiver(
         id=secrets.token_hex(6),
@@ -114,6 +113,15 @@ def approved(unit: Unit, contract: str) -> tuple[Waiver, ...]:
     """Approved and not withdrawn; expired ones included, for policies weigh them at their `now`."""
     found = (entry.as_waiver() for entry in unit.waivers.all(contract=contract))
     return tuple(waiver for waiver in found if waiver is not None)
+
+
+def _require_waivable(rule: str) -> None:
+    try:
+        family = catalog.get(rule).family
+    except KeyError:
+        raise Invalid("/rule", f"there is no rule {rule!r}") from None
+    if family not in WAIVABLE:
+        raise Invalid("/rule", f"{rule} judges a step, not a document; waive the finding that it speaks of")
 
 
 def _owner(unit: Unit, contract: str) -> str:

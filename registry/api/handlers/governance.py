@@ -8,7 +8,7 @@ from policies import catalog
 from registry import operators, waivers
 from registry.api.desk import GONE, Answer, Call, saved
 from registry.api.wire import decode, moment, page, plain
-from registry.errors import Invalid, NotFound
+from registry.errors import NotFound
 from registry.store.records import Team
 
 __all__ = [
@@ -104,8 +104,6 @@ def ask_waiver(call: Call, *, contract: str) -> Answer:
     body = call.body
     expires_at = moment(body["expires_at"], "/expires_at")
     assert expires_at is not None
-    if body["rule"] not in {entry.id for entry in catalog.entries()}:
-        raise Invalid("/rule", f"there is no rule {body['rule']!r}")
     with call.store.write() as unit:
         asked = waivers.ask(
             unit,

@@ -59,6 +59,7 @@ def test_one_waiver_at_a_time_covers_a_finding(unit: Unit) -> None:
     first = _ask(unit)
     with pytest.raises(Conflict, match=first.id):
         _ask(unit)
+    _ask(unit, rule="lint.components-are-used")  # names another rule, so it covers another finding
     assert _ask(unit, now=NOW + DAY, expires_at=NOW + 2 * DAY).id != first.id
 
 
@@ -67,6 +68,7 @@ def test_one_waiver_at_a_time_covers_a_finding(unit: Unit) -> None:
     [
         ("/fingerprint", {"fingerprint": "xyz"}),
         ("/rule", {"rule": "lint.be-nice"}),
+        ("/rule", {"rule": "lifecycle.breaking-needs-new-major"}),  # no gate reads one, so it would do nothing
         ("/reason", {"reason": " "}),
         ("/expires_at", {"expires_at": NOW}),
         ("/expires_at", {"expires_at": NOW + 400 * DAY}),
