@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import msgspec
 
 from policies.model.access import secret_digest
-from registry.audit import Actor, Saved, record
+from registry.audit import SYSTEM, Actor, Saved, record
 from registry.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from registry.names import require_slug, require_text
 from registry.store import Unit
@@ -31,6 +31,7 @@ from registry.store.records import Operator, Role, Team
 
 BOOTSTRAP = "bootstrap-admin"
 """Name of the actor who holds the bootstrap admin key."""
+RESERVED = {BOOTSTRAP: "the holder of the bootstrap key", SYSTEM: "the registry itself"}
 _KEY = re.compile(r"wbo_([0-9a-f]{12})_[0-9a-f]{64}")
 
 
@@ -119,8 +120,8 @@ def create_operator(
     """Admins only. `name` is unique among operators that are not revoked; a member needs a team, others have none."""
     require_admin(actor, "create operators")
     require_slug(name, "/name", "the name of an operator")
-    if name == BOOTSTRAP:
-        raise Invalid("/name", f"{BOOTSTRAP} is the name of the bootstrap key's holder")
+    if name in RESERVED:
+        raise Invalid("/name", f"{name} is not free: {RESERVED[name]} acts under it in the audit log")
     if role not in ("admin", "member", "reader"):
         raise Invalid("/role", "a role is admin, member or reader")
     if (role == "member") != (team is not None):

@@ -59,6 +59,7 @@ def test_a_name_is_free_again_once_its_key_is_revoked(unit: Unit) -> None:
     [
         ("/name", {"name": "Mia", "role": "reader"}),
         ("/name", {"name": "bootstrap-admin", "role": "admin"}),
+        ("/name", {"name": "registry", "role": "admin"}),  # whose audit rows would read as the registry's own
         ("/role", {"name": "mia", "role": "owner"}),
         ("/team", {"name": "mia", "role": "member"}),
         ("/team", {"name": "mia", "role": "admin", "team": "stock-team"}),
