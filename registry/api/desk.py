@@ -60,6 +60,11 @@ class Call:
     def store(self) -> Store:
         return self.desk.store
 
+    def holds(self, digest: str) -> bool:
+        """Whether ``If-None-Match`` names what has this digest: RFC 9110 section 13.1.2, weak comparison."""
+        named = self.headers.get("if-none-match", "").split(",")
+        return any(tag.strip().removeprefix("W/").strip('"') in ("*", digest) for tag in named)
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

@@ -48,16 +48,21 @@ def get_version(call: Call, *, contract: str, number: str) -> Answer:
 
 def get_version_document(call: Call, *, contract: str, number: str) -> Answer:
     with call.store.read() as unit:
-        return _document(catalogue.document(unit, catalogue.version(unit, contract, number).digest))
+        return _document(call, catalogue.document(unit, catalogue.version(unit, contract, number).digest))
 
 
 def get_document(call: Call, *, digest: str) -> Answer:
     with call.store.read() as unit:
-        return _document(catalogue.document(unit, digest))
+        return _document(call, catalogue.document(unit, digest))
 
 
-def _document(found: StoredDocument) -> Answer:
-    return Answer(orjson.dumps(found.tree), headers={"ETag": f'"{found.digest}"'})
+def _document(call: Call, found: StoredDocument) -> Answer:
+    headers = {"ETag": f'"{found.digest}"'}
+    return (
+        Answer(status=304, headers=headers)
+        if call.holds(found.digest)
+        else Answer(orjson.dumps(found.tree), 200, headers)
+    )
 
 
 def get_version_evidence(call: Call, *, contract: str, number: str) -> Answer:

@@ -5,7 +5,9 @@ import pytest
 
 from policies.findings import Finding, Report, RulesetRef, Severity, Waiver
 
-FOUND = Finding(rule="compat.operation-removed", severity=Severity.ERROR, message="GET /items is gone", pointer="/paths")
+FOUND = Finding(
+    rule="compat.operation-removed", severity=Severity.ERROR, message="GET /items is gone", pointer="/paths"
+)
 REPORT = Report(
     family="compat",
     ruleset=RulesetRef(name="baseline", version="1.0.0"),

@@ -19,3 +19,14 @@ def test_a_document_is_sent_as_it_is(registry: Registry) -> None:
     registry.seed()
     made = registry.ok("POST", VERSIONS, content=document("1.0.0").encode(), headers=YAML)
     assert (made["version"]["number"], made["created"]) == ("1.0.0", True)
+
+
+def test_a_document_at_hand_is_not_sent_again(registry: Registry) -> None:
+    registry.seed()
+    digest = registry.publish("1.0.0")["version"]["digest"]
+    for path in (f"{VERSIONS}/1.0.0/document", f"/v1/documents/{digest}"):
+        etag = registry.call("GET", path).headers["etag"]
+        for known in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+            answer = registry.call("GET", path, headers={"If-None-Match": known})
+            assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", etag)
+        assert registry.call("GET", path, headers={"If-None-Match": '"other"'}).status_code == 200
