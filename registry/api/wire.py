@@ -77,8 +77,14 @@ def publication(made: Publication) -> dict[str, Any]:
 
 
 def evidence(kept: StoredEvidence) -> dict[str, Any]:
+    """What was kept, told in the shape of the publication that it was kept from."""
     tree = msgspec.to_builtins(kept)
-    reports = {"previous": None, **{name: tree.pop(name) for name in ("gates", "lint", "comparisons")}}
+    reports = {name: tree.pop(name) for name in ("gates", "lint")}
+    own = kept.number.partition(".")[0]
+    compared: dict[bool, list[Any]] = {True: [], False: []}
+    for entry in tree.pop("comparisons"):
+        compared[entry["against"].partition(".")[0] == own].append(entry)
+    reports |= {"comparisons": compared[True], "previous": next(iter(compared[False]), None)}
     return {**instants(tree), "reports": _explained(instants(reports))}
 
 

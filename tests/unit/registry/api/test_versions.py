@@ -30,3 +30,26 @@ def test_a_document_at_hand_is_not_sent_again(registry: Registry) -> None:
             answer = registry.call("GET", path, headers={"If-None-Match": known})
             assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", etag)
         assert registry.call("GET", path, headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+@pytest.mark.parametrize("number", ["1.0.0", "1.1.0", "2.0.0"])
+def test_the_evidence_is_what_the_publisher_was_told(registry: Registry, number: str) -> None:
+    registry.seed()
+    told = [registry.publish(published)["reports"] for published in ("1.0.0", "1.1.0", "2.0.0") if published <= number]
+    kept = registry.ok("GET", f"{VERSIONS}/{number}/evidence")
+    assert kept["reports"] == told[-1]
+    assert (kept["reports"]["previous"] is not None) == (number == "2.0.0")
+
+
+def test_instants_of_a_waiver_in_the_evidence_are_text(registry: Registry) -> None:
+    registry.seed()
+    registry.publish("1.0.0")
+    narrower = {"document": document("1.1.0", site=False)}
+    (finding,) = registry.ok("POST", f"{VERSIONS}?dry_run=true", json=narrower)["reports"]["comparisons"][0]["findings"]
+    asked = {"rule": finding["rule"], "fingerprint": finding["fingerprint"], "reason": "r", "expires_at": "2027-02-01"}
+    waiver = registry.ok("POST", "/v1/contracts/stock/waivers", json=asked)["id"]
+    colleague = registry.ok("POST", "/v1/operators", json={"name": "ada", "role": "admin"})["key"]
+    registry.ok("PUT", f"/v1/contracts/stock/waivers/{waiver}/approval", key=colleague)
+    registry.ok("POST", VERSIONS, json=narrower)
+    (leaned_on,) = registry.ok("GET", f"{VERSIONS}/1.1.0/evidence")["reports"]["comparisons"][0]["waived"]
+    assert (leaned_on["id"], leaned_on["expires_at"]) == (waiver, "2027-02-01T00:00:00Z")
