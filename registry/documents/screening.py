@@ -1,6 +1,6 @@
 """What must hold of a document before anybody reads it with recursion, and what the validator reports without a place.
 
-Owns: every reference leads somewhere and in no endless circle; nothing in a schema changes what references mean; names
+Owns: every reference leads somewhere and in no endless circle; no schema unfolds without measure; nothing in a schema changes what references mean; names
 are unique; path parameters fit their path; security names a scheme that exists; nothing looks like an unrendered
 template. All of it in one walk without recursion, over a tree that was already limited in size.
 """
@@ -28,6 +28,9 @@ _TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _DATA = frozenset(
     {"const", "default", "description", "enum", "example", "examples", "externalDocs", "pattern", "summary", "value"}
 )
+MAX_UNFOLDED = 5_000
+"""Schemas that may judge one value at once, with references followed. Forty pairs of references make a billion, and a
+gateway would ask each of them about every payload."""
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
 
 Fault = tuple[str, str]
@@ -114,8 +117,9 @@ class _Walk:
 
 
 def _endless(edges: Mapping[str, list[str]]) -> Iterator[Fault]:
-    """Circles that a reader can never leave, because no step of them goes into the value. One fault per circle."""
-    done: set[str] = set()
+    """Circles that a reader can never leave, because no step of them goes into the value, one fault per circle; and
+    what has an end but unfolds beyond `MAX_UNFOLDED`, one fault where it first does."""
+    done: dict[str, int] = {}  # how many schemas each place unfolds into
     for start in edges:
         if start in done:
             continue
@@ -131,7 +135,10 @@ def _endless(edges: Mapping[str, list[str]]) -> Iterator[Fault]:
                 stack.pop()
                 path.pop()
                 on_path.discard(node)
-                done.add(node)
+                done[node] = 1 + sum(done.get(step, 1) for step in edges.get(node, ()))
+                if done[node] > MAX_UNFOLDED:
+                    yield node, f"this unfolds into more than {MAX_UNFOLDED} schemas that judge the same value"
+                    done[node] = 1  # said once, not again by everything that refers here
             elif step in on_path:
                 circle = [*path[path.index(step) :], step]
                 yield step, "the references run in a circle without end: " + " -> ".join(circle[:6])
