@@ -1,11 +1,12 @@
 """What never reaches connexion: wrong addresses and methods, large and malformed bodies; and the last resort."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from registry.api.guard import MAX_BODY
+from registry.api.guard import MAX_BODY, MAX_DEPTH
 from tests.unit.registry.api.conftest import Registry
 
 JSON = {"Content-Type": "application/json"}
@@ -56,6 +57,28 @@ def test_bodies_that_would_make_connexion_fail(registry: Registry, body: bytes, 
 def test_what_is_no_json(registry: Registry, body: bytes) -> None:
     registry.problem("PUT", "/v1/teams/a", 400, "BAD_REQUEST", content=body, headers=JSON)
     registry.problem("PUT", "/v1/teams/a", 400, "BAD_REQUEST", content=body)
+
+
+@pytest.mark.parametrize(("depth", "code"), [(MAX_DEPTH, "INVALID"), (MAX_DEPTH + 1, "BAD_REQUEST")])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "1}")])
+def test_how_deep_is_too_deep(registry: Registry, depth: int, code: str, opening: str, closing: str) -> None:
+    body = opening * depth + closing + closing[-1] * (depth - 1)
+    registry.problem("PUT", "/v1/teams/a", 400, code, content=body.encode(), headers=JSON)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b'{"title":"' + b'\\"' * 1_000_000, 400, "BAD_REQUEST"),  # a string without end, full of escaped quotes
+        (b"[" * 5_000_000, 413, "PAYLOAD_TOO_LARGE"),
+        (b"[" + b"[]," * 5_000_000 + b"1]", 413, "PAYLOAD_TOO_LARGE"),
+    ],
+)
+def test_judging_a_body_takes_no_time_to_speak_of(registry: Registry, body: bytes, status: int, code: str) -> None:
+    """It happens on the event loop, before it is known who sent it."""
+    started = time.process_time()
+    registry.problem("PUT", "/v1/teams/a", status, code, content=body, headers=JSON)
+    assert time.process_time() - started < 2
 
 
 def test_brackets_in_strings_are_text(registry: Registry) -> None:
