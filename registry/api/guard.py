@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -50,7 +50,7 @@ class Guard:
             return
         given = _header(scope, b"x-request-id")
         request_id = given.decode() if given and _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-        scope = {**scope, DESK: self._desk, REQUEST_ID: request_id}
+        scope = {**scope, DESK: self._desk, REQUEST_ID: request_id, "headers": _spelled(scope["headers"])}
         method = scope["method"]
         reply = _Reply(scope, send, request_id)
         started = time.perf_counter()
@@ -125,6 +125,17 @@ def _pattern(path: str) -> re.Pattern[str]:
     return re.compile(
         "".join("[^/]+" if part.startswith("{") else re.escape(part) for part in re.split(r"(\{[^}]+\})", path))
     )
+
+
+def _spelled(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The same with the media type in lower case: no case is wrong (RFC 9110 section 8.3.1), connexion knows only one."""
+    spelled = []
+    for name, value in headers:
+        if name == b"content-type":
+            kind, semicolon, rest = value.partition(b";")
+            value = kind.lower() + semicolon + rest
+        spelled.append((name, value))
+    return spelled
 
 
 def _header(scope: Scope, name: bytes) -> bytes | None:

@@ -96,6 +96,11 @@ def test_bodies_are_capped_whether_their_length_is_announced_or_not(registry: Re
     registry.problem("PUT", "/v1/teams/a", 413, "PAYLOAD_TOO_LARGE", content=chunks(), headers=JSON)
 
 
+@pytest.mark.parametrize("kind", ["application/JSON", "Application/Json; charset=UTF-8"])
+def test_media_types_have_no_case(registry: Registry, kind: str) -> None:
+    assert registry.ok("PUT", "/v1/teams/a", content=b'{"title": "A"}', headers={"Content-Type": kind})["title"] == "A"
+
+
 def test_a_chunked_body_is_read_like_any_other(registry: Registry) -> None:
     answer = registry.call("PUT", "/v1/teams/a", content=iter([b'{"title"', b': "A"}']), headers=JSON)
     assert (answer.status_code, answer.json()["title"]) == (201, "A")
