@@ -1,10 +1,13 @@
 """Publishing and reading versions over HTTP: what the shape of the request alone decides."""
 
+import orjson
 import pytest
+import yaml
 
 from tests.unit.registry.api.conftest import Registry, document
 
 VERSIONS = "/v1/contracts/stock/versions"
+JSON = {"Content-Type": "application/json"}
 YAML = {"Content-Type": "application/yaml"}
 
 
@@ -53,3 +56,11 @@ def test_instants_of_a_waiver_in_the_evidence_are_text(registry: Registry) -> No
     registry.ok("POST", VERSIONS, json=narrower)
     (leaned_on,) = registry.ok("GET", f"{VERSIONS}/1.1.0/evidence")["reports"]["comparisons"][0]["waived"]
     assert (leaned_on["id"], leaned_on["expires_at"]) == (waiver, "2027-02-01T00:00:00Z")
+
+
+def test_a_member_that_stands_twice_is_refused_wherever_it_stands(registry: Registry) -> None:
+    registry.seed()
+    whole = orjson.dumps(yaml.safe_load(document("1.0.0"))).replace(b'"openapi":', b'"openapi":"3.0.3","openapi":')
+    for body in (b'{"document": %s}' % whole, b'{"stage": "draft", "stage": "published", "document": "x"}'):
+        tree = registry.problem("POST", VERSIONS, 400, "INVALID", content=body, headers=JSON)
+        assert "stands twice in one object" in tree["detail"]
