@@ -33,11 +33,17 @@ class InvalidDocument(Exception):
     """The document was refused at the door. `faults` holds at least one `SourceFault`, most important first."""
 
     def __init__(self, faults: list[SourceFault]) -> None:
+        faults = [fault._replace(detail=_short(fault.detail)) for fault in faults]
         first = faults[0]
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         place = f" (line {first.line})" if first.line else ""
         super().__init__(f"{first.pointer or '/'}{place}: {first.detail}{more}")
         self.faults = faults
+
+
+def _short(detail: str) -> str:
+    """Details quote the document, where a name may be megabytes long."""
+    return detail if len(detail) <= 500 else f"{detail[:300]} ... {detail[-150:]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,8 @@ def _read_json(text: str, limits: Limits) -> Source | None:
             text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_int, parse_float=_float
         )
         text.encode()
+        if "\\u0000" in text:
+            return None
         if "\\u" in text:
             json.dumps(tree, ensure_ascii=False).encode()  # a lone surrogate cannot be stored
     except UnicodeEncodeError:
@@ -283,6 +291,8 @@ class _Builder:
             kind = _PLAIN_TAGS.get(event.tag)
             if kind in (None, "map", "seq"):
                 raise self.refuse(line, f"the tag {event.tag!r} is not accepted")
+        if "\0" in event.value:  # no database column of text holds one, and findings quote the document
+            raise self.refuse(line, "holds a NUL character")
         level = self.stack[-1] if self.stack else None
         if level is not None and isinstance(level.value, dict) and level.key is _NO_KEY:
             if event.value == "<<" and event.implicit[0]:
@@ -354,8 +364,9 @@ def _read_yaml(text: str, limits: Limits) -> Source:
         mark = error.problem_mark or error.context_mark
         detail = " ".join(part for part in (error.context, error.problem) if part)
         raise InvalidDocument([SourceFault("", mark.line + 1 if mark else None, f"not YAML: {detail}")]) from None
-    except yaml.YAMLError as error:
-        raise InvalidDocument([SourceFault("", None, f"not YAML: {str(error).splitlines()[0]}")]) from None
+    except yaml.reader.ReaderError as error:
+        line = text.encode().count(b"\n", 0, error.position) + 1
+        raise InvalidDocument([SourceFault("", line, f"not YAML: {str(error).splitlines()[0]}")]) from None
     if builder.root is _NO_KEY:
         raise InvalidDocument([SourceFault("", None, "the document is empty")])
     return Source(builder.root, text, builder.lines)

@@ -171,3 +171,17 @@ def test_too_many_values(data: bytes) -> None:
 
 def test_tag_directives_cost_libyaml_the_square_of_their_number() -> None:
     assert refusal("".join(f"%TAG !a{n}! tag:x\n" for n in range(50_000)))[2] == "%TAG directives are not accepted"
+
+
+@pytest.mark.parametrize(
+    "data", ["é: é\na: \x00", "é: é\na: \x01", 'b: 1\na: "x\\0y"', 'b: 1\n"a\\u0000": 1', '{"b": 1,\n"a": "x\\u0000y"}']
+)
+def test_control_characters_are_refused_where_they_stand(data: str) -> None:
+    assert refusal(data)[1] == 2
+
+
+def test_details_stay_short_however_long_the_name_is() -> None:
+    for data in ("!" + "x" * 1_000_000, "a: *" + "x" * 1_000_000):
+        assert len(refusal(data)[2]) < 500
+    twice = refusal(f"? {'k' * 1000}\n: 1\n? {'k' * 1000}\n: 2\n")
+    assert len(twice[2]) < 500
