@@ -139,6 +139,8 @@ def _stands_already(before: StoredVersion, digest: str, stage: str) -> bool:
             f"{name} is {before.stage} with another document ({before.digest[:19]}…); a version is never changed, "
             "publish the change under the next number"
         )
+    if before.stage is Stage.ARCHIVED and before.published_at is None:
+        raise Conflict(f"{name} was given up before it was published; publish the document under the next number")
     if stage == "draft":
         return True
     return before.stage not in (Stage.DRAFT, Stage.IN_REVIEW)

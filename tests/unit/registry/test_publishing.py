@@ -145,6 +145,13 @@ def test_publishing_again_is_success_at_every_later_stage(unit: Unit) -> None:
     assert (again.created, again.version.stage, again.judged) == (False, Stage.DEPRECATED, None)
 
 
+def test_what_was_given_up_as_a_draft_is_not_taken_for_published(unit: Unit) -> None:
+    publishing.publish(unit, MEMBER, "stock", parsed("1.0.0"), stage="draft", now=NOW)
+    transitions.move(unit, MEMBER, "stock", "1.0.0", Action.ARCHIVE, now=NOW)
+    with pytest.raises(Conflict, match="given up before it was published"):
+        publish(unit)
+
+
 def test_who_may_publish(unit: Unit) -> None:
     for actor in (OTHER, READER):
         with pytest.raises(Forbidden):
