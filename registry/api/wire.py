@@ -154,8 +154,10 @@ def page(
     show: Callable[[T], dict[str, Any]],
     limit: int,
     cursor: str | None,
+    order: Callable[[str], Any] = str,
 ) -> dict[str, Any]:
-    """One page of a list. The cursor names the last item of the page before; is that gone, the next one is first."""
+    """One page of a list. The cursor names the last item of the page before; is that gone, the next one by `order` of
+    the identities is first. Raises `Invalid` for what was never a cursor."""
     start = 0
     if cursor is not None:
         last = uncursor(cursor)
@@ -163,7 +165,10 @@ def page(
         if last in names:
             start = names.index(last) + 1
         else:
-            start = next((index for index, name in enumerate(names) if name > last), len(names))
+            try:
+                start = next((index for index, name in enumerate(names) if order(name) > order(last)), len(names))
+            except ValueError:
+                raise _no_cursor() from None
     shown = items[start : start + limit]
     more = start + limit < len(items)
     return paged([show(item) for item in shown], limit, identity(shown[-1]) if more else None)
@@ -182,4 +187,8 @@ def uncursor(cursor: str) -> str:
     try:
         return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except ValueError:
-        raise Invalid("/query/cursor", "this is no cursor of ours; pass page.next_cursor of the page before") from None
+        raise _no_cursor() from None
+
+
+def _no_cursor() -> Invalid:
+    return Invalid("/query/cursor", "this is no cursor of ours; pass page.next_cursor of the page before")

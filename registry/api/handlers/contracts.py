@@ -45,7 +45,7 @@ def list_rollouts(call: Call, *, contract: str, limit: int = 50, cursor: str | N
     with call.store.read() as unit:
         catalogue.contract(unit, contract)
         found = catalogue.rollouts(unit, contract)
-    return Answer(page(found, lambda rollout: str(rollout.major), plain, limit, cursor))
+    return Answer(page(found, lambda rollout: str(rollout.major), plain, limit, cursor, int))
 
 
 def put_rollout(call: Call, *, contract: str, major: int, dry_run: bool = False) -> Answer:

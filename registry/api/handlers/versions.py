@@ -13,6 +13,7 @@ from registry.api.desk import Answer, Call
 from registry.api.handlers.judging import parse
 from registry.api.wire import evidence, moment, page, plain, publication
 from registry.errors import Invalid, NotFound
+from registry.names import precedence
 from registry.store.records import StoredDocument
 
 __all__ = [
@@ -38,7 +39,7 @@ def list_versions(
 ) -> Answer:
     with call.store.read() as unit:
         found = catalogue.versions(unit, contract, stage=Stage(stage) if stage else None, major=major)
-    return Answer(page(found, lambda version: version.number, plain, limit, cursor))
+    return Answer(page(found, lambda version: version.number, plain, limit, cursor, precedence))
 
 
 def get_version(call: Call, *, contract: str, number: str) -> Answer:

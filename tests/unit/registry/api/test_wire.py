@@ -5,6 +5,7 @@ import pytest
 from policies.model.contract import Contract
 from registry.api.wire import decode, instant, instants, moment, page, plain
 from registry.errors import Invalid
+from registry.names import precedence
 from registry.store.records import Credential, Operator, SigningKey
 
 
@@ -86,6 +87,14 @@ def test_a_cursor_survives_the_deletion_of_its_item() -> None:
     cursor = page(["a", "b", "c"], str, lambda name: {"n": name}, 2, None)["page"]["next_cursor"]
     assert page(["a", "c"], str, lambda name: {"n": name}, 2, cursor)["items"] == [{"n": "c"}]
     assert page(["a"], str, lambda name: {"n": name}, 2, cursor)["items"] == []
+
+
+def test_a_cursor_survives_in_an_order_that_is_not_that_of_text() -> None:
+    """A version leaves a list of one stage between two pages: 1.9.0 is deprecated, and 1.10.0 comes next."""
+    cursor = page(["1.9.0", "1.10.0"], str, lambda name: {"n": name}, 1, None)["page"]["next_cursor"]
+    assert page(["1.2.0", "1.10.0"], str, lambda name: {"n": name}, 1, cursor, precedence)["items"] == [{"n": "1.10.0"}]
+    with pytest.raises(Invalid):
+        page(["1.10.0"], str, lambda name: {"n": name}, 1, "enp6", precedence)
 
 
 @pytest.mark.parametrize("cursor", ["!", "a", "_w==", "é"])
