@@ -29,6 +29,7 @@ BUSY_SECONDS = 15
 """How long a writer waits for the one before it."""
 _POOL: dict[str, Any] = {"pool_size": 5, "max_overflow": 45, "pool_timeout": 10}
 """More connections than the API has worker threads, so that a unit never waits for one."""
+_SETTING = "WEIGHBRIDGE_REGISTRY_DATABASE_URL"
 POLL_SECONDS = 0.25
 """How soon a change made by another process is noticed."""
 
@@ -142,7 +143,7 @@ def open_store(url: str) -> Store:
     try:
         parsed = make_url(url)
     except ArgumentError:
-        raise Invalid("/database_url", "is not a database address such as sqlite:///registry.db") from None
+        raise Invalid("/database_url", f"{_SETTING} is no database address such as sqlite:///registry.db") from None
     kind = parsed.get_backend_name()
     if kind == "sqlite":
         engine = _sqlite(parsed)
@@ -154,12 +155,27 @@ def open_store(url: str) -> Store:
         raise Invalid("/database_url", f"{kind} is not supported; use sqlite:///FILE or postgresql://HOST/DATABASE")
     store = Store(engine)
     try:
+        _require_reachable(engine)
         with store.write() as unit:
             migrate(unit._connection)
     except BaseException:
         engine.dispose()
         raise
     return store
+
+
+def _require_reachable(engine: Engine) -> None:
+    """Of a connection that cannot be made the driver's own words may be told: nothing was asked yet, so they quote
+    neither values nor, since drivers do not, the password."""
+    try:
+        with engine.connect():
+            pass
+    except DBAPIError as error:
+        reason = (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0]
+        raise StorageError(
+            f"the database {engine.url.render_as_string(hide_password=True)} cannot be opened: {reason}; start or repair "
+            f"it, or set {_SETTING} to another"
+        ) from None
 
 
 def _sqlite(url: URL) -> Engine:

@@ -23,7 +23,7 @@ def test_the_file_and_its_folder_are_made_for_the_owner_alone(tmp_path: Path) ->
 def test_a_file_that_is_no_database_is_a_storage_error(tmp_path: Path) -> None:
     file = tmp_path / "registry.db"
     file.write_text("this is not a database, but it is long enough to be looked at as one" * 10)
-    with pytest.raises(StorageError):
+    with pytest.raises(StorageError, match=r"/registry\.db cannot be opened: file is not a database; .*DATABASE_URL"):
         open_store(f"sqlite:///{file}")
 
 
