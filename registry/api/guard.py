@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 import structlog
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from registry.api.desk import DESK, REQUEST_ID, Desk
@@ -60,6 +61,8 @@ class Guard:
             if method == "HEAD":
                 scope["method"] = "GET"
             await app(scope, receive, reply)
+        except ClientDisconnect:
+            pass  # nobody is left to be answered
         except Exception as error:
             await reply.fail(error)
         milliseconds = round((time.perf_counter() - started) * 1000, 1)
@@ -153,8 +156,8 @@ async def _read(scope: Scope, receive: Receive, *, by_default: bytes) -> Receive
     more = True
     while more:
         message = await receive()
-        if message["type"] == "http.disconnect":
-            break
+        if message["type"] == "http.disconnect":  # half a YAML document may well be one: it must not be published
+            raise ClientDisconnect
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > MAX_BODY:

@@ -3,11 +3,13 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from registry.api import app
 from registry.api.guard import MAX_BODY, MAX_DEPTH
-from tests.unit.registry.api.conftest import Registry
+from tests.unit.registry.api.conftest import KEY, Registry
 
 JSON = {"Content-Type": "application/json"}
 
@@ -99,6 +101,24 @@ def test_bodies_are_capped_whether_their_length_is_announced_or_not(registry: Re
 @pytest.mark.parametrize("kind", ["application/JSON", "Application/Json; charset=UTF-8"])
 def test_media_types_have_no_case(registry: Registry, kind: str) -> None:
     assert registry.ok("PUT", "/v1/teams/a", content=b'{"title": "A"}', headers={"Content-Type": kind})["title"] == "A"
+
+
+def test_half_a_body_does_nothing(registry: Registry) -> None:
+    """The sender went away in the middle, and what had arrived happens to be whole JSON."""
+    messages = [{"type": "http.request", "body": b'{"title": "A"}', "more_body": True}, {"type": "http.disconnect"}]
+    sent: list[object] = []
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    async def send(message: object) -> None:
+        sent.append(message)
+
+    headers = [(b"authorization", f"Bearer {KEY}".encode()), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "PUT", "path": "/v1/teams/a", "headers": headers, "query_string": b""}
+    asyncio.run(app.create(registry.desk)(scope, receive, send))  # type: ignore[arg-type]
+    assert sent == []
+    registry.problem("GET", "/v1/teams/a", 404, "NOT_FOUND")
 
 
 def test_a_chunked_body_is_read_like_any_other(registry: Registry) -> None:
