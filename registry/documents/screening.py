@@ -1,8 +1,9 @@
 """What must hold of a document before anybody reads it with recursion, and what the validator reports without a place.
 
-Owns: every reference leads somewhere and in no endless circle; no schema unfolds without measure; nothing in a schema changes what references mean; names
-are unique; path parameters fit their path; security names a scheme that exists; nothing looks like an unrendered
-template. All of it in one walk without recursion, over a tree that was already limited in size.
+Owns: every reference leads somewhere and in no endless circle; no schema unfolds without measure; nothing in a schema
+changes what references mean; names are unique; path parameters fit their path; security names a scheme that exists;
+nothing looks like an unrendered template. All of it in one walk without recursion, over a tree that was already limited
+in size.
 """
 
 from __future__ import annotations

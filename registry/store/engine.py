@@ -173,8 +173,8 @@ def _require_reachable(engine: Engine) -> None:
     except DBAPIError as error:
         reason = (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0]
         raise StorageError(
-            f"the database {engine.url.render_as_string(hide_password=True)} cannot be opened: {reason}; start or repair "
-            f"it, or set {_SETTING} to another"
+            f"the database {engine.url.render_as_string(hide_password=True)} cannot be opened: {reason}; start or "
+            f"repair it, or set {_SETTING} to another"
         ) from None
 
 
