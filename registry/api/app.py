@@ -23,7 +23,7 @@ from connexion.lifecycle import ConnexionRequest, ConnexionResponse
 from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolver
 from connexion.validators import VALIDATOR_MAP, JSONRequestBodyValidator, ParameterValidator
-from jsonschema import Draft4Validator  # type: ignore[import-untyped]
+from jsonschema import Draft4Validator, ValidationError  # type: ignore[import-untyped]
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
@@ -125,7 +125,7 @@ class _JsonBody(JSONRequestBodyValidator):  # type: ignore[misc]
             raise Invalid("", "the body is empty")
         judge = Draft4RequestValidator(self._schema, format_checker=Draft4Validator.FORMAT_CHECKER)
         faults = [
-            ("".join(f"/{escape(str(token))}" for token in error.absolute_path), _short(error.message))
+            ("".join(f"/{escape(str(token))}" for token in error.absolute_path), _told(error))
             for error in judge.iter_errors(body)
         ]
         if faults:
@@ -145,8 +145,15 @@ class _Parameters(ParameterValidator):  # type: ignore[misc]
             return None
         judge = Draft4Validator(param["schema"], format_checker=Draft4Validator.FORMAT_CHECKER)
         for error in judge.iter_errors(value):
-            raise Invalid(pointer, _short(error.message))
+            raise Invalid(pointer, _told(error))
         return None
+
+    def validate_query_parameter_list(self, request: Any, security_params: Any = None) -> set[str]:
+        unknown: set[str] = super().validate_query_parameter_list(request, security_params)
+        if unknown:
+            faults = [(f"/query/{escape(name)}", "there is no such parameter here") for name in sorted(unknown)]
+            raise Invalid(*faults[0], *faults[1:20])
+        return unknown
 
     def validate(self, scope: Any) -> None:
         try:
@@ -163,6 +170,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise Invalid("", f"the member {_short(name)!r} stands twice in one object")
         tree[name] = value
     return tree
+
+
+def _told(error: ValidationError) -> str:
+    """An example says more than a pattern."""
+    if error.validator == "pattern" and "example" in error.schema:
+        return f"{_short(repr(error.instance))} is not written as it must be, which is like {error.schema['example']}"
+    return _short(error.message)
 
 
 def _short(message: str) -> str:

@@ -131,7 +131,7 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 def _spelled(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The same with the media type in lower case: no case is wrong (RFC 9110 section 8.3.1), connexion knows only one."""
+    """The media type in lower case: no spelling is wrong (RFC 9110 section 8.3.1), and connexion knows only one."""
     spelled = []
     for name, value in headers:
         if name == b"content-type":
@@ -203,5 +203,5 @@ def _containers(node: Any) -> list[Any]:
 
 
 def _malformed(detail: str) -> Problem:
-    fault = {"pointer": "/body", "code": "MALFORMED", "detail": detail}
+    fault = {"pointer": "", "code": "MALFORMED", "detail": detail}
     return Problem(400, "bad-request", "Not JSON", f"the body is not JSON: {detail}", errors=[fault])

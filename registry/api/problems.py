@@ -30,6 +30,11 @@ _SLUGS = {
     413: "payload-too-large",
     415: "unsupported-media-type",
 }
+_MORE = {
+    404: "nothing has this address; /v1/openapi.json tells all of them",
+    405: "this address does not answer that method; the header Allow names those that it does",
+}
+"""What to say where starlette says nothing."""
 _log = structlog.get_logger("registry")
 
 
@@ -95,7 +100,9 @@ def of(error: Exception, request_id: str) -> Problem:
             headers["WWW-Authenticate"] = CHALLENGE
         if status < 500:
             title = HTTPStatus(status).phrase.capitalize()
-            detail = error.detail if error.detail and error.detail != HTTPStatus(status).phrase else ""
+            detail = (
+                error.detail if error.detail and error.detail != HTTPStatus(status).phrase else _MORE.get(status, "")
+            )
             return Problem(status, _SLUGS.get(status, "bad-request"), title, detail, headers=headers)
     _log.error("unforeseen", request_id=request_id, error=type(error).__name__, exc_info=error)
     return Problem(500, "internal-error", "The registry failed", "The log knows more under this requestId.")
