@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 import orjson
 from msgspec import Struct
-from sqlalchemy import Connection, Table, delete, insert, or_, select
+from sqlalchemy import Connection, Table, and_, delete, insert, or_, select
 
 from policies.model.access import Plan
 from policies.model.contract import Contract, Rollout
@@ -164,7 +164,12 @@ class Unit:
         table = tables.audit
         query = select(table).order_by(table.c.seq.desc()).limit(limit)
         if subject is not None:
-            below = table.c.subject.startswith(subject + "/", autoescape=True)
+            try:
+                require_storable(subject)
+            except Invalid:
+                return []
+            # by bytes, as text is compared everywhere: LIKE would ignore case on SQLite; "0" is what follows "/"
+            below = and_(table.c.subject >= f"{subject}/", table.c.subject < f"{subject}0")
             query = query.where(or_(table.c.subject == subject, below))
         if before is not None:
             query = query.where(table.c.seq < before)

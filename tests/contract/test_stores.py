@@ -468,6 +468,8 @@ def test_audit_is_selected_by_subject_and_what_is_below_it(store: Store) -> None
         assert found("contracts") == list(reversed(subjects))
         assert found("contracts/a%") == ["contracts/a%"]
         assert found("contract") == []
+        assert found("Contracts") == []
+        assert found("contracts/\0") == []
 
 
 def test_audit_is_paged_by_sequence(store: Store) -> None:
