@@ -142,6 +142,8 @@ def judge(unit: Unit, contract: Contract, number: str, document: Document, rules
     """Lint the document and compare it with every live version of its major, or else with the newest before it."""
     major = int(number.partition(".")[0])
     live = [version for version in catalogue.live(unit, contract.name) if version.number != number]
+    bind = set(lifecycle.binding(version.number for version in live))
+    live = [version for version in live if version.number in bind]
     same = [version for version in live if version.major == major]
     before = [version for version in live if version.major < major]
     trees = unit.trees(version.digest for version in same + before[-1:])

@@ -14,6 +14,7 @@ from __future__ import annotations
 from policies import catalog
 from policies.findings import Finding, Report, Severity, in_order
 from policies.lifecycle.gate import guarded_by
+from policies.lifecycle.numbers import binding
 from policies.lifecycle.stages import TABLE, Action, actions_from, next_stage
 from policies.lifecycle.transition import Change, Compared, Evidence, Transition
 from policies.rulesets import Ruleset
@@ -27,6 +28,7 @@ __all__ = [
     "Transition",
     "actions_from",
     "admit",
+    "binding",
     "next_stage",
 ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from semver import Version as Semver
 
 RANK = {"none": 0, "patch": 1, "minor": 2, "major": 3}
@@ -27,6 +29,23 @@ def step(old: str, new: str) -> str:
     if before.minor != after.minor:
         return "minor"
     return "patch" if before != after else "none"
+
+
+def binding(live: Iterable[str]) -> list[str]:
+    """Of live numbers those whose promises bind, oldest first.
+
+    A pre-release has promised nothing, and once a release of its major is live behind which it stands, nobody is served
+    by it either.
+    """
+    found: list[str] = []
+    released: set[int] = set()
+    for number in sorted(live, key=precedence, reverse=True):
+        parsed = Semver.parse(number)
+        if not parsed.prerelease:
+            released.add(parsed.major)
+        if not parsed.prerelease or parsed.major not in released:
+            found.append(number)
+    return found[::-1]
 
 
 def raised(number: str, bump: str) -> str:

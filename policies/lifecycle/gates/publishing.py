@@ -8,7 +8,7 @@ from typing import Any
 from policies.findings import Report, Severity, Waiver
 from policies.lifecycle.cases import DAY, MISSING, NOW, REMOVED, SECURED, UNDECIDED, case, linted, since
 from policies.lifecycle.gate import Refusal, gate
-from policies.lifecycle.numbers import RANK, major_of, precedence, raised, step
+from policies.lifecycle.numbers import RANK, binding, major_of, precedence, raised, step
 from policies.lifecycle.stages import Action
 from policies.lifecycle.transition import Compared, Evidence, Transition
 
@@ -97,7 +97,11 @@ def lint_is_clean(transition: Transition, evidence: Evidence, options: Mapping[s
 @gate(
     Action.SUBMIT,
     Action.PUBLISH,
-    passes=(case(Action.PUBLISH), case(Action.PUBLISH, comparisons=(), live_numbers=())),
+    passes=(
+        case(Action.PUBLISH),
+        case(Action.PUBLISH, comparisons=(), live_numbers=()),
+        case(Action.PUBLISH, live_numbers=("1.0.0-rc.1", "1.0.0")),
+    ),
     blocks=(case(Action.PUBLISH, live_numbers=("1.0.0", "1.0.1")), case(Action.SUBMIT, comparisons=())),
 )
 def live_versions_were_compared(
@@ -309,10 +313,10 @@ def _of_this_major(transition: Transition, evidence: Evidence) -> Iterator[Compa
 
 
 def _siblings(transition: Transition, evidence: Evidence) -> list[str]:
-    """The older live versions of the same major, oldest first."""
+    """The older live versions of the same major whose promises bind, oldest first."""
     own = precedence(transition.number)
-    same = [n for n in evidence.live_numbers if major_of(n) == transition.major and precedence(n) < own]
-    return sorted(same, key=precedence)
+    live = binding(evidence.live_numbers)
+    return [number for number in live if major_of(number) == transition.major and precedence(number) < own]
 
 
 def _is_waived(report: Report, evidence: Evidence) -> bool:

@@ -78,6 +78,14 @@ def test_a_new_major_is_compared_with_the_newest_before_it(unit: Unit) -> None:
     ]
 
 
+def test_a_prerelease_binds_nobody_once_its_major_is_released(unit: Unit) -> None:
+    publish(unit, "1.0.0-rc.1")
+    publish(unit, "1.0.0", breaking=True)
+    after = publish(unit, "1.0.1", breaking=True)
+    assert [compared.number for compared in after.comparisons] == ["1.0.0"]
+    assert after.bump != "major"
+
+
 def test_retired_versions_bind_nobody(unit: Unit) -> None:
     publish(unit)
     publish(unit, "2.0.0", breaking=True)

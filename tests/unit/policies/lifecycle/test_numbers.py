@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from policies.lifecycle.numbers import RANK, major_of, precedence, raised, step
+from policies.lifecycle.numbers import RANK, binding, major_of, precedence, raised, step
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,16 @@ def test_the_major_of_a_prerelease() -> None:
 def test_what_is_no_semver_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="v1"):
         precedence("v1")
+
+
+@pytest.mark.parametrize(
+    ("live", "binds"),
+    [
+        ((), []),
+        (("2.0.0", "1.10.0", "1.9.0"), ["1.9.0", "1.10.0", "2.0.0"]),
+        (("2.0.0-rc.1", "2.0.0-rc.2", "1.0.0"), ["1.0.0", "2.0.0-rc.1", "2.0.0-rc.2"]),
+        (("2.0.0-rc.1", "2.0.0-rc.2", "2.0.0", "2.1.0-rc.1"), ["2.0.0", "2.1.0-rc.1"]),
+    ],
+)
+def test_a_prerelease_binds_until_a_release_stands_before_it(live: tuple[str, ...], binds: list[str]) -> None:
+    assert binding(live) == binds
