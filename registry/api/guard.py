@@ -29,6 +29,8 @@ MAX_BRACKETS = 500_000
 MAX_SEGMENT = 200
 _METHODS = ("get", "put", "post", "delete", "patch", "options", "head", "trace")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_TAKEN_AS = {b"application/openapi+json": b"application/openapi+yaml"}
+"""Connexion parses whatever ends in ``json``. A document is for the safe door to parse, and JSON is YAML to it."""
 _log = structlog.get_logger("registry.access")
 
 
@@ -131,12 +133,12 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 def _spelled(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The media type in lower case: no spelling is wrong (RFC 9110 section 8.3.1), and connexion knows only one."""
+    """The media type as connexion needs it: in lower case, though none is wrong (RFC 9110 section 8.3.1)."""
     spelled = []
     for name, value in headers:
         if name == b"content-type":
             kind, semicolon, rest = value.partition(b";")
-            value = kind.lower() + semicolon + rest
+            value = _TAKEN_AS.get(kind.lower(), kind.lower()) + semicolon + rest
         spelled.append((name, value))
     return spelled
 

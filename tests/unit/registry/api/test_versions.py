@@ -24,6 +24,17 @@ def test_a_document_is_sent_as_it_is(registry: Registry) -> None:
     assert (made["version"]["number"], made["created"]) == ("1.0.0", True)
 
 
+@pytest.mark.parametrize("kind", ["application/openapi+json", "Application/OpenAPI+JSON; charset=utf-8"])
+def test_a_document_is_sent_as_json_and_judged_by_the_safe_door(registry: Registry, kind: str) -> None:
+    registry.seed()
+    headers = {"Content-Type": kind}
+    whole = orjson.dumps(yaml.safe_load(document("1.0.0")))
+    assert registry.ok("POST", VERSIONS, content=whole, headers=headers)["created"] is True
+    for body, line in ((b"[null]", 1), (b'{\n"openapi": "3.1.0",\n"openapi": "3.1.0"}', 3)):
+        tree = registry.problem("POST", VERSIONS, 422, "DOCUMENT_INVALID", content=body, headers=headers)
+        assert tree["errors"][0]["line"] == line
+
+
 def test_a_document_at_hand_is_not_sent_again(registry: Registry) -> None:
     registry.seed()
     digest = registry.publish("1.0.0")["version"]["digest"]
