@@ -276,10 +276,9 @@ class Connection(asyncio.Protocol):
 
     def _become_http2(self, data: bytes) -> None:
         """The client knew beforehand that we speak HTTP/2 (RFC 9113 section 3.3): somebody else takes over."""
-        transport = self._transport
+        transport, self._transport, self._parser = self._transport, None, None
         assert transport is not None
         self._state = _GONE
-        self._transport = self._parser = None
         self._worker.connections.discard(self)
         successor = Http2(self._worker)
         transport.set_protocol(successor)

@@ -118,7 +118,9 @@ def explain(id_: str) -> str:
         lines += ["", f"Kind: {said}."]
     if entry.options:
         lines += ["", "Options and their defaults:", ""]
-        lines += [f"- `{name}`: `{json.dumps(default)}`" for name, default in entry.options.items()]
+        lines += [
+            f"- `{name}`: `{json.dumps(default)}`{_OPTIONS.get(name, '')}" for name, default in entry.options.items()
+        ]
     for kind, cases in entry.examples.items():
         if not cases:
             continue
@@ -139,6 +141,8 @@ _HEADINGS = {
     "pass": "Passes",
     "block": "Is held up",
 }
+_OPTIONS = {"harmless": ", how severe the same change is in the direction in which it hurts nobody"}
+"""What an option of many rules means; an option of one rule is explained in its text."""
 _LEGENDS = {
     "lint": (
         "An example is merged into a document that is otherwise in order. In it, `get`, `post` and `read` are the "

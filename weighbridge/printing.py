@@ -95,7 +95,7 @@ def findings(items: Iterable[Mapping[str, Any]]) -> None:
             out.print(f"        [dim]{shown}:[/] {escape(json.dumps(finding['witness'], ensure_ascii=False))}")
         if finding.get("fix"):
             out.print(f"        [green]instead:[/] {escape(str(finding['fix']))}")
-        elif severity == "error" and rule not in explained and (why := _why(rule)):
+        if severity == "error" and rule not in explained and (why := _why(rule)):
             explained.add(rule)
             out.print(f"        [green]why:[/] {escape(why)}")
 
