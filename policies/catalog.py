@@ -88,24 +88,31 @@ def _origin(function: Callable[..., Any]) -> str:
     return f"{function.__module__}:{function.__code__.co_firstlineno}"
 
 
+def discover(*families: Family) -> None:
+    """Import every module below the folders of these families (of all, when none is named) once, in sorted order."""
+    for family in families or FAMILIES:
+        _discover(family)
+
+
 @cache
-def discover() -> None:
-    """Import every module below the family folders once, in sorted order."""
-    for family in FAMILIES:
-        package = importlib.import_module(f"policies.{family}")
-        for module in sorted(info.name for info in pkgutil.walk_packages(package.__path__, f"policies.{family}.")):
-            importlib.import_module(module)
+def _discover(family: Family) -> None:
+    package = importlib.import_module(f"policies.{family}")
+    for module in sorted(info.name for info in pkgutil.walk_packages(package.__path__, f"policies.{family}.")):
+        importlib.import_module(module)
 
 
 def entries(family: Family | None = None) -> tuple[Entry, ...]:
     """Everything in the catalog (of one family), sorted by id."""
-    discover()
+    discover(*((family,) if family else ()))
     return tuple(_entries[id_] for id_ in sorted(_entries) if family in (None, _entries[id_].family))
 
 
 def get(id_: str) -> Entry:
     """Raises `KeyError` for an unknown id."""
-    discover()
+    family = id_.partition(".")[0]
+    if family not in FAMILIES:
+        raise KeyError(id_)
+    discover(family)
     return _entries[id_]
 
 

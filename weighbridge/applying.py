@@ -23,7 +23,7 @@ from rich.markup import escape
 from policies.model.contract import Contract
 from weighbridge import judgements
 from weighbridge.client import Client, Refused
-from weighbridge.documents import bundle_of, read_bytes, read_document, unreadable
+from weighbridge.documents import bundle_of, parse_file, read_bytes, unreadable
 from weighbridge.errors import CommandError, Exit
 from weighbridge.printing import out
 
@@ -185,7 +185,7 @@ def _lint_only(subject: str, contract: Contract, file: Path) -> Step:
 
     if contract.ruleset not in rulesets.names():
         raise CommandError(f"there is no ruleset {contract.ruleset!r}; there are {', '.join(rulesets.names())}")
-    report = lint.check(read_document(file), rulesets.load(contract.ruleset))
+    report = lint.check(parse_file(file).document, rulesets.load(contract.ruleset))
     if report.verdict == "pass":
         return Step(subject, "created", "judged by lint alone: the contract is not there yet")
     judgement = {"reports": {"lint": {"findings": msgspec.to_builtins(report.findings)}}}

@@ -9,9 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from weighbridge.errors import CommandError
+
+if TYPE_CHECKING:
+    from registry.documents import ParsedDocument
 
 _REFERENCE = re.compile(rb"""\$ref["']?\s*:\s*["']?([^"'#\s}][^"'#\s}]*)""")
 
@@ -24,13 +27,13 @@ def read_bytes(file: Path) -> bytes:
         raise CommandError(f"{file}: {error.strerror}") from error
 
 
-def read_document(file: Path) -> Any:
+def parse_file(file: Path) -> ParsedDocument:
     """Read a file through the safe door. Files it refers to are read from its own folder and below, nowhere else."""
     from registry.documents import InvalidDocument, parse
 
     data = read_bytes(file)
     try:
-        return parse(data, files=bundle_of(file, data), name=file.name).document
+        return parse(data, files=bundle_of(file, data), name=file.name)
     except InvalidDocument as error:
         raise unreadable(file, error.faults) from error
 

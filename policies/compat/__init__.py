@@ -28,6 +28,7 @@ from policies.compat.pairing import Walk
 from policies.compat.prose import prose_of
 from policies.findings import Finding, Report, RulesetRef, Severity, in_order
 from policies.model.document import Document
+from policies.model.schema import Direction
 
 if TYPE_CHECKING:
     from policies.rulesets import Ruleset
@@ -62,10 +63,11 @@ class Comparison(Struct, frozen=True, kw_only=True):
         }
 
 
-def check(old: Document, new: Document, ruleset: Ruleset) -> Comparison:
-    """Judge the change from `old` to `new`. Never raises for a document that can be parsed; the same two documents
-    always get the same answer."""
-    catalog.discover()
+def check(old: Document, new: Document, ruleset: Ruleset, *, direction: Direction | None = None) -> Comparison:
+    """Judge the change from `old` to `new`; with `direction`, only what callers send or what they receive, and what
+    concerns both. Never raises for a document that can be parsed; the same two documents always get the same answer.
+    """
+    catalog.discover("compat")
     walk = Walk(old, new)
     walk.documents()
     if not walk.ledger.claims and prose_of(old) != prose_of(new):
@@ -73,7 +75,7 @@ def check(old: Document, new: Document, ruleset: Ruleset) -> Comparison:
     ranked: list[tuple[Finding, Bump]] = []
     unproven = False
     for claim in walk.ledger.claims:
-        if claim.is_idle:
+        if claim.is_idle or (direction and claim.direction not in (direction, None)):
             continue
         severity = _severity(claim, ruleset)
         unproven = unproven or claim.proof == "unproven"
@@ -133,7 +135,6 @@ def _printed(finding: Finding) -> dict[str, Any]:
         "old": finding.old_pointer,
         "new": finding.pointer or None,
         "message": finding.message,
-        "fix": finding.fix,
         "witness": msgspec.to_builtins(finding.witness),
         "proof": finding.proof,
     }

@@ -41,7 +41,7 @@ def admit(transition: Transition, evidence: Evidence, ruleset: Ruleset) -> Repor
     """
     findings: list[Finding] = []
     asked = 0
-    catalog.discover()
+    catalog.discover("lifecycle")
     for gate in guarded_by(transition.action):
         severity = ruleset.severity(gate.entry.id)
         if severity is None:

@@ -74,5 +74,5 @@ def rule(
 
 def rules() -> tuple[Rule, ...]:
     """Every lint rule, sorted by id."""
-    catalog.discover()
+    catalog.discover("lint")
     return tuple(_rules[id_] for id_ in sorted(_rules))

@@ -60,6 +60,15 @@ class Call:
     def store(self) -> Store:
         return self.desk.store
 
+    def prefers(self, *offered: str) -> str:
+        """The first of the media types offered that ``Accept`` names, in its own order; else the first one offered.
+        Weights are not looked at: people and programs that want a page name it."""
+        for named in self.headers.get("accept", "").split(","):
+            wanted = named.partition(";")[0].strip().lower()
+            if wanted in offered:
+                return wanted
+        return offered[0]
+
     def holds(self, digest: str) -> bool:
         """Whether ``If-None-Match`` names what has this digest: RFC 9110 section 13.1.2, weak comparison."""
         named = self.headers.get("if-none-match", "").split(",")
@@ -69,15 +78,16 @@ class Call:
 @dataclass(frozen=True, slots=True)
 class Answer:
     body: Any = None
-    """JSON, or bytes that are JSON already; ``None`` sends no body."""
+    """JSON, or bytes of the media type already; ``None`` sends no body."""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
+    media_type: str = "application/json"
 
     def response(self) -> Response:
         if self.body is None:
             return Response(status_code=self.status, headers=self.headers)
         content = self.body if isinstance(self.body, bytes) else orjson.dumps(self.body)
-        return Response(content, status_code=self.status, headers=self.headers, media_type="application/json")
+        return Response(content, status_code=self.status, headers=self.headers, media_type=self.media_type)
 
 
 def saved(result: Saved[Any], show: Callable[[Any], dict[str, Any]]) -> Answer:

@@ -13,7 +13,7 @@ everything that could hang or exhaust a process happens in a child (`workers`, `
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -35,6 +35,8 @@ class ParsedDocument:
 
     document: Document
     text: str
+    line: Callable[[str], int | None] = lambda pointer: None
+    """The line of a JSON pointer in the main file, where it stands there."""
 
 
 def parse(
@@ -57,7 +59,7 @@ def parse(
             faults = [("", str(failure))]
     if faults:
         raise InvalidDocument([origins.fault(pointer, detail) for pointer, detail in faults[:MAX_FAULTS]])
-    return ParsedDocument(Document(tree), sources[name].text)
+    return ParsedDocument(Document(tree), sources[name].text, origins.line)
 
 
 def warm(limits: Limits | None = None) -> None:

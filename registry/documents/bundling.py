@@ -42,6 +42,11 @@ class Origins:
             place = place.rpartition("/")[0]
         return SourceFault(pointer, self._sources[self._main].line(pointer), detail)
 
+    def line(self, pointer: str) -> int | None:
+        """The line of a place in the main file; ``None`` for what came from another one."""
+        fault = self.fault(pointer, "")
+        return None if "#" in fault.pointer else fault.line
+
 
 def canonical_pointer(fragment: str) -> str:
     """The pointer of a reference's fragment, with one spelling per place (RFC 6901 section 6)."""

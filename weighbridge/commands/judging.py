@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.markup import escape
 
 from weighbridge.commands import FormatOption, split_reference
-from weighbridge.documents import read_document
+from weighbridge.documents import parse_file
 from weighbridge.errors import CommandError, Exit
 from weighbridge.printing import Format, counted, findings, out, say_json, table, verdict
 
@@ -31,7 +32,7 @@ def lint(
     """Judge one document by the rules that matter to integrators. Needs no registry."""
     from policies.lint import check
 
-    report = check(read_document(file), load_ruleset(ruleset))
+    report = check(parse_file(file).document, load_ruleset(ruleset))
     if format is Format.JSON:
         from msgspec import to_builtins
 
@@ -49,28 +50,75 @@ def lint(
     return {"pass": Exit.OK, "fail": Exit.REFUSED}.get(report.verdict, Exit.UNDECIDED)
 
 
+class DiffFormat(StrEnum):
+    """``--format`` of `diff`: for people, for programs, for CI."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+    HTML = "html"
+    JUNIT = "junit"
+    SARIF = "sarif"
+    GITHUB = "github"
+
+
+class FailOn(StrEnum):
+    """The least that makes `diff` answer 1."""
+
+    BREAKING = "breaking"
+    UNPROVEN = "unproven"
+    WARNING = "warning"
+
+
+class Side(StrEnum):
+    """``--direction`` of `diff`."""
+
+    REQUEST = "request"
+    RESPONSE = "response"
+
+
 def diff(
     old: Annotated[str, typer.Argument(metavar="OLD", help="A file, or a registered version such as shipment@1.1.0.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="A file, or a registered version.")],
     ruleset: Ruleset = "baseline",
-    format: FormatOption = Format.TEXT,
+    format: Annotated[DiffFormat, typer.Option(help="text for people, json for programs, the rest for CI.")] = (
+        DiffFormat.TEXT
+    ),
+    fail_on: Annotated[FailOn, typer.Option(help="The least that is answered with exit code 1.")] = FailOn.BREAKING,
+    direction: Annotated[Side | None, typer.Option(help="Only what callers send, or only what they receive.")] = None,
 ) -> int:
     """Compare two versions: compatible, breaking or unproven. With proof, and the version bump that takes."""
     from policies.compat import check
 
-    comparison = check(document_of(old), document_of(new), load_ruleset(ruleset))
-    answer = comparison.to_dict()
-    if format is Format.JSON:
-        say_json(answer)
-    else:
-        findings(answer["findings"])
-        used = answer["ruleset"]
-        tally = _tally(finding["severity"] for finding in answer["findings"])
+    before, after = _side(old), _side(new)
+    side: Any = direction.value if direction else None
+    comparison = check(before.document, after.document, load_ruleset(ruleset), direction=side)
+    if format is DiffFormat.JSON:
+        say_json(comparison.to_dict())
+    elif format is DiffFormat.TEXT:
+        from msgspec import to_builtins
+
+        report = comparison.report
+        findings(to_builtins(report.findings))
         out.print(
-            f"{verdict(comparison.verdict)}: bump [bold]{comparison.bump}[/]; {tally}; "
-            f"ruleset {used['name']} {used['version']}"
+            f"{verdict(comparison.verdict)}: bump [bold]{comparison.bump}[/]; "
+            f"{_tally(finding.severity for finding in report.findings)}; "
+            f"ruleset {report.ruleset.name} {report.ruleset.version}"
         )
-    return {"compatible": Exit.OK, "breaking": Exit.REFUSED}.get(comparison.verdict, Exit.UNDECIDED)
+    else:
+        from weighbridge.reports import Subject, render
+
+        subject = Subject(comparison, before.name, after.name, file=after.file, line=after.line)
+        print(render(format.value, subject), end="")
+    return _answer(comparison, fail_on)
+
+
+def _answer(comparison: Any, fail_on: FailOn) -> Exit:
+    failing = {"breaking"} if fail_on is FailOn.BREAKING else {"breaking", "unproven"}
+    warned = any(finding.severity == "warning" for finding in comparison.report.findings)
+    if comparison.verdict in failing or (fail_on is FailOn.WARNING and warned):
+        return Exit.REFUSED
+    return Exit.OK if comparison.verdict == "compatible" else Exit.UNDECIDED
 
 
 def verify(
@@ -170,10 +218,26 @@ def explain(
     return Exit.OK
 
 
+class _Side(NamedTuple):
+    """One side of a comparison: what it is called, and where a pointer stands in its file, if it has one."""
+
+    name: str
+    document: Any
+    file: str | None = None
+    line: Callable[[str], int | None] = lambda pointer: None
+
+
+def _side(reference: str) -> _Side:
+    if not _is_file(reference):
+        return _Side(reference, document_of(reference))
+    parsed = parse_file(Path(reference))
+    return _Side(reference, parsed.document, reference, parsed.line)
+
+
 def document_of(reference: str) -> Any:
     """A file when there is one of that name, else a registered version."""
     if _is_file(reference):
-        return read_document(Path(reference))
+        return parse_file(Path(reference)).document
     from policies.model.document import Document
     from weighbridge.client import Client
     from weighbridge.commands.lifecycle import newest_of_major

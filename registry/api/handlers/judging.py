@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from policies import lint, rulesets
+from policies.compat import Comparison, changelog
 from policies.model.document import Document
 from policies.rulesets import Ruleset
 from registry import catalogue, documents, evidence
@@ -16,6 +17,12 @@ from registry.documents import ParsedDocument
 from registry.errors import Invalid
 
 __all__ = ["diff_documents", "diff_versions", "lint_document"]
+
+_PAGE = {
+    "Vary": "Accept",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+}
 
 
 def lint_document(call: Call) -> Answer:
@@ -29,7 +36,7 @@ def diff_documents(call: Call) -> Answer:
     old = parse(call.body["old"], call.body.get("old_files"))
     new = parse(call.body["new"], call.body.get("new_files"))
     made = evidence.compare(old.document, new.document, ruleset)
-    return Answer(comparison(old.document.number, made))
+    return _compared(call, made, old.document.number, new.document.number)
 
 
 def diff_versions(call: Call, *, contract: str, from_: str, to: str, ruleset: str | None = None) -> Answer:
@@ -39,7 +46,16 @@ def diff_versions(call: Call, *, contract: str, from_: str, to: str, ruleset: st
             Document(catalogue.document(unit, catalogue.version(unit, contract, number).digest).tree)
             for number in (from_, to)
         )
-    return Answer(comparison(from_, evidence.compare(old, new, chosen)))
+    return _compared(call, evidence.compare(old, new, chosen), f"{contract} {from_}", to, against=from_)
+
+
+def _compared(call: Call, made: Comparison, old: str, new: str, *, against: str | None = None) -> Answer:
+    """For programs, or as the changelog that people read."""
+    wanted = call.prefers("application/json", "text/markdown", "text/html")
+    if wanted == "application/json":
+        return Answer(comparison(against or old, made), headers={"Vary": "Accept"})
+    page = changelog.markdown if wanted == "text/markdown" else changelog.html
+    return Answer(page(made, old, new).encode(), headers=_PAGE, media_type=f"{wanted}; charset=utf-8")
 
 
 def parse(document: str | dict[str, Any], files: dict[str, str] | None = None) -> ParsedDocument:

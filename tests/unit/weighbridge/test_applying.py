@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from weighbridge.applying import contract_of, read_contract, read_folder, version_files
-from weighbridge.documents import bundle_of, read_document, unreadable
+from weighbridge.documents import bundle_of, parse_file, unreadable
 from weighbridge.errors import CommandError
 
 CONTRACT = "name: notes\ntitle: Notes\nowner: desk\naudience: internal\n"
@@ -112,7 +112,7 @@ def test_a_bundle_takes_files_below_its_folder_and_nothing_else(tmp_path: Path) 
 def test_a_file_that_cannot_be_read_says_the_line(tmp_path: Path, data: bytes, line: str) -> None:
     (tmp_path / "v.yaml").write_bytes(data)
     with pytest.raises(CommandError, match="is not a contract this can read") as caught:
-        read_document(tmp_path / "v.yaml")
+        parse_file(tmp_path / "v.yaml")
     assert caught.value.lines[0].startswith(f"  {tmp_path}/{line}")
 
 

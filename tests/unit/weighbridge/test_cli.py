@@ -229,3 +229,54 @@ def test_backends_take_their_settings_from_the_environment_too(tmp_path: Path) -
         )
     assert ended.returncode == Exit.REFUSED
     assert f"cannot listen on 127.0.0.1:{port}" in ended.stderr
+
+
+UNPROVEN = ("{type: string, contentSchema: {type: string}}", "{type: string, contentSchema: {type: integer}}")
+WARNED = ("{type: integer, default: 1}", "{type: integer, default: 2}")
+
+
+def pair(old: str, new: str) -> None:
+    for name, schema in (("old.yaml", old), ("new.yaml", new)):
+        Path(name).write_text(
+            "openapi: 3.1.0\ninfo: {title: T, version: 1.0.0}\npaths:\n  /a:\n    get:\n      parameters:\n"
+            f"      - {{name: q, in: query, schema: {schema}}}\n      responses: {{'204': {{description: done}}}}\n"
+        )
+
+
+@pytest.mark.parametrize(
+    ("schemas", "arguments", "code"),
+    [
+        (("{type: integer}", "{type: integer}"), [], Exit.OK),
+        (("{type: integer}", "{type: boolean}"), [], Exit.REFUSED),
+        (("{type: integer}", "{type: boolean}"), ["--direction", "response"], Exit.OK),
+        (UNPROVEN, [], Exit.UNDECIDED),
+        (UNPROVEN, ["--fail-on", "unproven"], Exit.REFUSED),
+        (WARNED, [], Exit.OK),
+        (WARNED, ["--fail-on", "unproven"], Exit.OK),
+        (WARNED, ["--fail-on", "warning"], Exit.REFUSED),
+    ],
+)
+def test_what_diff_fails_on(
+    capsys: pytest.CaptureFixture[str], schemas: tuple[str, str], arguments: list[str], code: int
+) -> None:
+    pair(*schemas)
+    for form in ("text", "json", "markdown", "html", "junit", "sarif", "github"):
+        got, printed, error = run(capsys, "diff", "old.yaml", "new.yaml", *arguments, "--format", form)
+        assert (got, error) == (code, ""), form
+        assert printed
+
+
+def test_the_json_of_a_diff_has_these_members_and_no_others(capsys: pytest.CaptureFixture[str]) -> None:
+    pair("{type: integer}", "{type: boolean}")
+    _, printed, _ = run(capsys, "diff", "old.yaml", "new.yaml", "--format", "json")
+    answer = json.loads(printed)
+    assert list(answer) == ["verdict", "bump", "ruleset", "coverage", "findings"]
+    assert list(answer["findings"][0]) == [
+        *("rule", "severity", "direction", "operation", "old", "new", "message", "witness", "proof")
+    ]
+
+
+def test_a_finding_is_shown_beside_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    pair("{type: integer}", "{type: boolean}")
+    _, printed, _ = run(capsys, "diff", "old.yaml", "new.yaml", "--format", "github")
+    assert printed.startswith("::error file=new.yaml,line=7,title=compat.type-changed::GET /a: ")

@@ -75,3 +75,28 @@ def test_a_member_that_stands_twice_is_refused_wherever_it_stands(registry: Regi
     for body in (b'{"document": %s}' % whole, b'{"stage": "draft", "stage": "published", "document": "x"}'):
         tree = registry.problem("POST", VERSIONS, 400, "INVALID", content=body, headers=JSON)
         assert "stands twice in one object" in tree["detail"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind", "begins"),
+    [
+        ("*/*", "application/json", '{"'),
+        ("text/markdown", "text/markdown; charset=utf-8", "# stock 1.0.0 → 2.0.0: compatible\n"),
+        ("text/html;q=0.9, */*", "text/html; charset=utf-8", "<!doctype html>"),
+    ],
+)
+def test_a_comparison_is_told_to_programs_and_to_people(
+    registry: Registry, accept: str, kind: str, begins: str
+) -> None:
+    registry.seed()
+    registry.publish("1.0.0")
+    registry.ok("POST", VERSIONS, json={"document": document("2.0.0", site=False)})
+    path = "/v1/contracts/stock/diff?from=1.0.0&to=2.0.0"
+    answer = registry.call("GET", path, headers={"Accept": accept})
+    assert (answer.status_code, answer.headers["content-type"], answer.headers["vary"]) == (200, kind, "Accept")
+    assert answer.text.startswith(begins)
+    if "html" in kind:
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    posted = {"old": document("1.0.0"), "new": document("2.0.0", site=False)}
+    assert registry.call("POST", "/v1/diff", json=posted, headers={"Accept": accept}).headers["content-type"] == kind
