@@ -1,8 +1,11 @@
-"""Reading what is registered: contracts, versions, documents, evidence. Every role may read.
+"""Reading what is registered: contracts, versions, documents, evidence.
+
+Every role may read; a version that was not published yet is seen by its team and by admins only (`Unit`s of what one
+*does* pass no reader and see everything).
 
     contracts(unit, *, owner) -> list[Contract]                 contract(unit, name) -> Contract
-    versions(unit, contract, *, stage, major) -> list[StoredVersion]      by semver, oldest first
-    version(unit, contract, number) -> StoredVersion
+    versions(unit, contract, *, stage, major, reader) -> list[StoredVersion]      by semver, oldest first
+    version(unit, contract, number, *, reader) -> StoredVersion
     live(unit, contract, major) -> list[StoredVersion]          published or deprecated, oldest first
     document(unit, digest) -> StoredDocument                    for ever, also of archived versions
     evidence(unit, contract, number) -> StoredEvidence | None   the judgement it was admitted with
@@ -15,10 +18,13 @@ All raise `NotFound` with a sentence that says what was looked for.
 from __future__ import annotations
 
 from policies.model.contract import LIVE, Contract, Rollout, Stage
+from registry.audit import Actor
 from registry.errors import NotFound
 from registry.names import precedence
 from registry.store import Unit
 from registry.store.records import SnapshotRow, StoredDocument, StoredEvidence, StoredVersion
+
+_UNPUBLISHED = frozenset({Stage.DRAFT, Stage.IN_REVIEW})
 
 
 def contracts(unit: Unit, *, owner: str | None = None) -> list[Contract]:
@@ -33,18 +39,34 @@ def contract(unit: Unit, name: str) -> Contract:
     return found
 
 
-def versions(unit: Unit, contract: str, *, stage: Stage | None = None, major: int | None = None) -> list[StoredVersion]:
+def versions(
+    unit: Unit,
+    contract: str,
+    *,
+    stage: Stage | None = None,
+    major: int | None = None,
+    reader: Actor | None = None,
+) -> list[StoredVersion]:
     """By semver precedence, oldest first."""
-    if unit.contracts.get(contract) is None:
+    registered = unit.contracts.get(contract)
+    if registered is None:
         raise NotFound(f"there is no contract {contract!r}")
     found = unit.versions.all(contract=contract)
     chosen = [v for v in found if stage in (None, v.stage) and major in (None, v.major)]
-    return sorted(chosen, key=lambda version: precedence(version.number))
+    seen = [v for v in chosen if _is_seen(v, registered.owner, reader)]
+    return sorted(seen, key=lambda version: precedence(version.number))
 
 
-def version(unit: Unit, contract: str, number: str) -> StoredVersion:
+def _is_seen(version: StoredVersion, owner: str, reader: Actor | None) -> bool:
+    if reader is None or reader.role == "admin" or version.stage not in _UNPUBLISHED:
+        return True
+    return reader.team == owner
+
+
+def version(unit: Unit, contract: str, number: str, *, reader: Actor | None = None) -> StoredVersion:
     found = unit.versions.get(contract, number)
-    if found is None:
+    registered = unit.contracts.get(contract)
+    if found is None or registered is None or not _is_seen(found, registered.owner, reader):
         raise NotFound(f"the contract {contract!r} has no version {number!r}")
     return found
 
@@ -61,9 +83,9 @@ def document(unit: Unit, digest: str) -> StoredDocument:
     return found
 
 
-def evidence(unit: Unit, contract: str, number: str) -> StoredEvidence | None:
+def evidence(unit: Unit, contract: str, number: str, *, reader: Actor | None = None) -> StoredEvidence | None:
     """``None`` for a version that was never judged. Raises `NotFound` for one that does not exist."""
-    version(unit, contract, number)
+    version(unit, contract, number, reader=reader)
     return unit.evidence.get(contract, number)
 
 

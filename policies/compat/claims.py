@@ -263,7 +263,8 @@ class Claim:
         whichever operation reaches it first, and a parameter stands at its name, not at its index."""
         place = self.new or self.old or ""
         shared = place.startswith("/components/")
-        said = self.message.replace(self.name, "", 1) if shared and self.name else self.message
+        way = self.name.rpartition(".")[0]
+        said = self.message.replace(way, "", 1) if shared and way else self.message
         return "\n".join((place if shared else f"{self.operation}\n{_INDEX.sub('/', place)}", said))
 
     @property

@@ -73,19 +73,25 @@ def security_schemes_are_declared(operation: Operation, context: Context) -> Ite
 @rule(
     "document",
     severity=Severity.ERROR,
-    good=("components: {securitySchemes: {key: {type: apiKey, in: header, name: X-API-Key}}}",),
-    bad=(
-        "components: {securitySchemes: {key: {type: apiKey, in: query, name: key}}}",
+    good=(
+        "components: {securitySchemes: {key: {type: apiKey, in: header, name: X-API-Key}}}",
         "components: {securitySchemes: {basic: {type: http, scheme: basic}}}",
+    ),
+    bad=(
+        "security: [{key: []}]\ncomponents: {securitySchemes: {key: {type: apiKey, in: query, name: key}}}",
+        "security: [{basic: []}]\ncomponents: {securitySchemes: {basic: {type: http, scheme: basic}}}",
     ),
 )
 def security_schemes_are_enforceable(document: Document, context: Context) -> Iterator[Flaw]:
-    """Security schemes are of a kind the gateway enforces: oauth2, openIdConnect, http bearer, or apiKey in a header.
+    """Security schemes in use are of a kind the gateway enforces: oauth2, openIdConnect, bearer, or apiKey in a header.
 
     Passwords and keys in addresses end up in logs, histories and referrers, and the gateway reads no credentials from
     there: no caller could ever pass. Use a bearer token or a key in the ``X-API-Key`` header.
     """
+    used = {r.scheme for o in document.operations for alternative in o.security or () for r in alternative}
     for name, scheme in document.security_schemes.items():
+        if name not in used:
+            continue
         kind = str(scheme.get("type", ""))
         if kind == "http":
             kind = f"http:{str(scheme.get('scheme', '')).lower()}"

@@ -43,7 +43,7 @@ def diff_versions(call: Call, *, contract: str, from_: str, to: str, ruleset: st
     with call.store.read() as unit:
         chosen = _ruleset(ruleset or catalogue.contract(unit, contract).ruleset, "/query/ruleset")
         old, new = (
-            Document(catalogue.document(unit, catalogue.version(unit, contract, number).digest).tree)
+            Document(catalogue.document(unit, catalogue.version(unit, contract, number, reader=call.actor).digest).tree)
             for number in (from_, to)
         )
     return _compared(call, evidence.compare(old, new, chosen), f"{contract} {from_}", to, against=from_)

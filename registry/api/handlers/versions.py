@@ -38,18 +38,20 @@ def list_versions(
     cursor: str | None = None,
 ) -> Answer:
     with call.store.read() as unit:
-        found = catalogue.versions(unit, contract, stage=Stage(stage) if stage else None, major=major)
+        wanted = Stage(stage) if stage else None
+        found = catalogue.versions(unit, contract, stage=wanted, major=major, reader=call.actor)
     return Answer(page(found, lambda version: version.number, plain, limit, cursor, precedence))
 
 
 def get_version(call: Call, *, contract: str, number: str) -> Answer:
     with call.store.read() as unit:
-        return Answer(plain(catalogue.version(unit, contract, number)))
+        return Answer(plain(catalogue.version(unit, contract, number, reader=call.actor)))
 
 
 def get_version_document(call: Call, *, contract: str, number: str) -> Answer:
     with call.store.read() as unit:
-        return _document(call, catalogue.document(unit, catalogue.version(unit, contract, number).digest))
+        found = catalogue.version(unit, contract, number, reader=call.actor)
+        return _document(call, catalogue.document(unit, found.digest))
 
 
 def get_document(call: Call, *, digest: str) -> Answer:
@@ -68,7 +70,7 @@ def _document(call: Call, found: StoredDocument) -> Answer:
 
 def get_version_evidence(call: Call, *, contract: str, number: str) -> Answer:
     with call.store.read() as unit:
-        found = catalogue.evidence(unit, contract, number)
+        found = catalogue.evidence(unit, contract, number, reader=call.actor)
     if found is None:
         raise NotFound(f"{contract} {number} was never judged")
     return Answer(evidence(found))

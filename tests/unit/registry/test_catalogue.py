@@ -4,9 +4,10 @@ import pytest
 
 from policies.model.contract import Stage
 from registry import catalogue, publishing
+from registry.audit import Actor
 from registry.errors import NotFound
 from registry.store import Store, Unit, open_store
-from tests.unit.registry.world import CONTRACT, MEMBER, NOW, deprecate, document, parsed, publish
+from tests.unit.registry.world import ADMIN, CONTRACT, MEMBER, NOW, deprecate, document, parsed, publish
 
 
 def test_versions_are_in_semver_order_and_selected(unit: Unit) -> None:
@@ -66,3 +67,16 @@ def test_the_current_snapshot(store: Store, tmp_path: object) -> None:
     with pytest.raises(NotFound), empty.read() as unit:
         catalogue.snapshot(unit)
     empty.close()
+
+
+def test_what_was_not_published_yet_is_seen_by_its_team_and_by_admins(unit: Unit) -> None:
+    publish(unit)
+    publishing.publish(unit, MEMBER, "stock", parsed("1.1.0", extra=1), stage="draft", now=NOW)
+    readers = {
+        "admin": ADMIN, "own team": MEMBER, "other team": Actor("tom", "member", "pricing"),
+        "reader": Actor("ruth", "reader"), "inside": None,
+    }  # fmt: skip
+    seen = {name: len(catalogue.versions(unit, "stock", reader=reader)) for name, reader in readers.items()}
+    assert seen == {"admin": 2, "own team": 2, "other team": 1, "reader": 1, "inside": 2}
+    with pytest.raises(NotFound):
+        catalogue.version(unit, "stock", "1.1.0", reader=readers["reader"])

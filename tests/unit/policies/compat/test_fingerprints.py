@@ -63,3 +63,9 @@ def test_another_change_in_the_same_place_has_another_fingerprint() -> None:
     assert len(before & fingerprints(OLD, changed(OLD, state=("open", "done", "held", "lost")))) == 1
     assert len(before & fingerprints(OLD, changed(OLD, limit=50))) == 1
     assert before & fingerprints(OLD, changed(OLD, state=("open", "done", "gone"), limit=10)) == set()
+
+
+def test_members_that_go_from_one_shared_definition_are_told_apart() -> None:
+    gone = copy.deepcopy(OLD)
+    gone["components"]["schemas"]["Order"] = {"type": "object", "properties": {"note": {"type": "string"}}}
+    assert len(fingerprints(OLD, gone)) == 2

@@ -75,8 +75,8 @@ def test_a_member_that_came_sometimes_breaks_nobody_so_it_has_no_witness() -> No
 
 def test_a_report_says_what_to_do_instead_where_somebody_is_hurt_and_only_there() -> None:
     old, new = item("sku", sku=SKU, day=SKU), {**item("sku", "day", sku=SKU, day=SKU), "additionalProperties": False}
-    (closed, required) = sorted(check(taking(old), taking(new)).to_dict()["findings"], key=lambda found: found["rule"])
-    assert (closed["rule"], closed["fix"]) == ("compat.object-closed", "leave the object open")
-    assert (required["rule"], required["fix"]) == ("compat.request-property-became-required", "keep day optional")
-    for told in check(answering(old), answering(new)).to_dict()["findings"]:
-        assert (told["severity"], told["fix"]) == ("info", None)
+    (closed, required) = sorted(check(taking(old), taking(new)).report.findings, key=lambda found: found.rule)
+    assert (closed.rule, closed.fix) == ("compat.object-closed", "leave the object open")
+    assert (required.rule, required.fix) == ("compat.request-property-became-required", "keep day optional")
+    for told in check(answering(old), answering(new)).report.findings:
+        assert (told.severity.value, told.fix) == ("info", None)
