@@ -2,20 +2,24 @@
 needed.
 
 So a caller is safe as long as some alternative of the new document asks for no more than the one the caller fulfils
-today. Schemes are known by what they are, not by their names: renaming one changes nothing.
+today. Schemes are known by what they are, not by their names: renaming one changes nothing. The flows of an OAuth
+scheme are ways to the same token, so each is an alternative of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice, product
 
 from policies.compat.claims import Said, document, rule
 from policies.compat.shapes import canonical_value
 from policies.findings import Severity
 from policies.model.document import Document, Operation
 
+_FLOWS = ("authorizationCode", "clientCredentials", "implicit", "password", "deviceAuthorization")
+_MOST_WAYS = 64
+"""Combinations of flows that are looked at for one alternative."""
 Alternative = Mapping[str, frozenset[str]]
 """Scheme (by identity) to the scopes needed; empty means anonymous."""
 
@@ -51,37 +55,36 @@ def alternatives(document: Document, operation: Operation) -> tuple[Alternative,
     """Nothing declared, or an empty list, is the one alternative that asks for nothing."""
     if not operation.security:
         return ({},)
-    return tuple(
-        {_identity(document, entry.scheme): frozenset(entry.scopes) for entry in alternative}
-        for alternative in operation.security
-    )
+    found: dict[tuple[tuple[str, frozenset[str]], ...], None] = {}
+    for alternative in operation.security:
+        ways = [
+            [(identity, frozenset(entry.scopes)) for identity in _identities(document, entry.scheme)]
+            for entry in alternative
+        ]
+        found.update((way, None) for way in islice(product(*ways), _MOST_WAYS))
+    return tuple(dict(way) for way in found)
 
 
-def _identity(document: Document, name: str) -> str:
+def _identities(document: Document, name: str) -> list[str]:
+    """What a caller has to do to use a scheme, one text for each way. Words, and the list of scopes that exist, are no
+    part of it; the names of header fields and of HTTP schemes have no case."""
     raw = document.security_schemes.get(name)
     if raw is None:
-        return name
-    return f"{name_of(raw)} {canonical_value(essence(raw)).decode()}"
-
-
-def name_of(raw: Mapping[str, Any]) -> str:
-    return " ".join(str(raw[key]) for key in ("type", "scheme", "in", "name") if key in raw)
-
-
-def essence(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """What a caller has to do to use a scheme. Words, and the list of scopes that exist, are no part of it."""
+        return [name]
     kept = {key: raw[key] for key in ("type", "scheme", "in", "name", "openIdConnectUrl") if key in raw}
-    if isinstance(kept.get("scheme"), str):
-        kept["scheme"] = kept["scheme"].lower()
+    for key in ("scheme", "name"):
+        if isinstance(kept.get(key), str) and (key == "scheme" or kept.get("in") == "header"):
+            kept[key] = kept[key].lower()
+    name = " ".join(str(kept[key]) for key in ("type", "scheme", "in", "name") if key in kept)
     flows = raw.get("flows")
-    if isinstance(flows, Mapping):
-        urls = ("authorizationUrl", "tokenUrl")
-        kept["flows"] = {
-            name: {key: flow[key] for key in urls if key in flow}
-            for name, flow in flows.items()
-            if isinstance(flow, Mapping)
-        }
-    return kept
+    urls = {
+        kind: {key: flow[key] for key in ("authorizationUrl", "tokenUrl") if key in flow}
+        for kind, flow in (flows.items() if isinstance(flows, Mapping) else ())
+        if isinstance(flow, Mapping)
+    }
+    if not urls:
+        return [f"{name} {canonical_value(kept).decode()}"]
+    return [f"{name} {canonical_value({**kept, kind: flow}).decode()}" for kind, flow in sorted(urls.items())]
 
 
 def _asks_no_more(new: Alternative, old: Alternative) -> bool:
@@ -92,12 +95,26 @@ def _scheme(identity: str) -> str:
     return identity.partition(" {")[0]
 
 
+def _in_few_words(said: Iterable[Said]) -> Iterator[Said]:
+    """What holds for every flow of a scheme is said once."""
+    yield from {(one.message, one.fix): one for one in said}.values()
+
+
 def _text(alternative: Alternative) -> str:
     parts = [
         _scheme(scheme) + (f" with {', '.join(sorted(scopes))}" if scopes else "")
         for scheme, scopes in sorted(alternative.items())
     ]
     return " and ".join(parts) or "no authentication"
+
+
+def _text_beside(alternative: Alternative, others: tuple[Alternative, ...]) -> str:
+    """The same, with the flows where they make the difference."""
+    text = _text(alternative)
+    if text not in map(_text, others):
+        return text
+    flows = [flow for scheme in sorted(alternative) for flow in _FLOWS if f'"{flow}":' in scheme]
+    return f"{text} by {' and '.join(flows)}" if flows else f"{text} as it is now"
 
 
 @rule(
@@ -132,6 +149,10 @@ def security_scope_added(pair: SecurityPair) -> Iterator[Said]:
     Their tokens are valid and suffice no longer. Grant the new scope to every holder of the old one first, or add the
     new scopes as a further alternative.
     """
+    yield from _in_few_words(_scopes_added(pair))
+
+
+def _scopes_added(pair: SecurityPair) -> Iterator[Said]:
     for alternative in pair.lost:
         wanted = [other for other in pair.new if other.keys() == alternative.keys() and alternative]
         if wanted:
@@ -159,9 +180,11 @@ def security_alternative_removed(pair: SecurityPair) -> Iterator[Said]:
 
     Whoever uses it is locked out. Keep it until the last subscriber moved.
     """
-    for alternative in pair.lost:
-        if alternative and not any(other.keys() == alternative.keys() for other in pair.new):
-            yield Said(f"{_text(alternative)} no longer suffices", fix="keep the alternative")
+    yield from _in_few_words(
+        Said(f"{_text_beside(alternative, pair.new)} no longer suffices", fix="keep the alternative")
+        for alternative in pair.lost
+        if alternative and not any(other.keys() == alternative.keys() for other in pair.new)
+    )
 
 
 @rule(
@@ -174,6 +197,8 @@ def security_alternative_removed(pair: SecurityPair) -> Iterator[Said]:
 )
 def security_loosened(pair: SecurityPair) -> Iterator[Said]:
     """There is a further way to authenticate, or one asks for less."""
-    for alternative in pair.new:
-        if not any(_asks_no_more(old, alternative) for old in pair.old):
-            yield Said(f"{_text(alternative)} now suffices")
+    yield from _in_few_words(
+        Said(f"{_text_beside(alternative, pair.old)} now suffices")
+        for alternative in pair.new
+        if not any(_asks_no_more(old, alternative) for old in pair.old)
+    )
