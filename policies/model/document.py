@@ -183,12 +183,29 @@ class Document:
             if reference in seen or not reference.startswith("#"):
                 raise UnresolvedReference(pointer, reference)
             seen.add(reference)
+            named = reference != "#" and not reference.startswith("#/")
+            target = self.anchors.get(reference[1:], reference) if named else _unquote(reference)
             try:
-                value = self.at(_unquote(reference))
+                value = self.at(target)
             except (LookupError, ValueError, TypeError):
                 raise UnresolvedReference(pointer, reference) from None
-            pointer = _unquote(reference).removeprefix("#")
+            pointer = target.removeprefix("#")
         return Node(value, pointer, used_at)
+
+    @cached_property
+    def anchors(self) -> dict[str, str]:
+        """The pointer of every schema that has a name of its own (``$anchor``). A name given twice names nothing."""
+        found: dict[str, str | None] = {}
+        todo: list[tuple[Any, str]] = [(self.tree, "")]
+        while todo:
+            value, pointer = todo.pop()
+            if isinstance(value, Mapping):
+                if isinstance(value.get("$anchor"), str):
+                    found[value["$anchor"]] = None if value["$anchor"] in found else pointer
+                todo += ((entry, f"{pointer}/{escape(str(key))}") for key, entry in value.items())
+            elif isinstance(value, list):
+                todo += ((entry, f"{pointer}/{index}") for index, entry in enumerate(value))
+        return {name: pointer for name, pointer in found.items() if pointer is not None}
 
     @cached_property
     def operations(self) -> tuple[Operation, ...]:

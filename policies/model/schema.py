@@ -23,7 +23,9 @@ _SUBSCHEMA = frozenset(
 )
 _SUBSCHEMA_LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 _SUBSCHEMA_MAPS = frozenset({"$defs", "definitions", "dependentSchemas", "patternProperties", "properties"})
-_OPENAPI_ONLY = frozenset({"discriminator", "example", "externalDocs", "nullable", "xml", "$schema", "$id", "id"})
+_OPENAPI_ONLY = frozenset(
+    {"discriminator", "example", "externalDocs", "nullable", "xml", "$anchor", "$schema", "$id", "id"}
+)
 INTEGER_RANGE = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 
 
