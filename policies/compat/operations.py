@@ -175,6 +175,18 @@ def prose_changed(pair: object) -> Iterator[Said]:
 
 @rule(
     "verdict",
+    severity=Severity.INFO,
+    area="servers",
+    action="changed",
+    tells=[document("paths: {}", "servers: [{url: /}, {url: 'https://api.example.com/v1'}]\npaths: {}")],
+)
+def server_added(pair: object) -> Iterator[Said]:
+    """The document names a further address. Callers go on using the one they know."""
+    return iter(())
+
+
+@rule(
+    "verdict",
     severity=Severity.WARNING,
     area="servers",
     action="changed",

@@ -26,6 +26,10 @@ from policies.model.schema import Direction
 
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 Servers = tuple[Mapping[str, Any], ...]
+_DEFAULT_SERVERS: Servers = ({"url": "/"},)
+"""What a document that names no server means."""
+_NOT_PARAMETERS = frozenset({"accept", "content-type", "authorization"})
+"""Header parameters of these names are to be ignored (OpenAPI, Parameter Object): bodies and security speak of them."""
 _FLIPPED: dict[Direction, Direction] = {"request": "response", "response": "request"}
 
 
@@ -134,8 +138,13 @@ class Walk:
     def _parameter(self, old: Parameter | None, new: Parameter | None, where: Where) -> None:
         self.coverage["parameters"] += 1
         scalar = all(self._is_scalar(document, p) for document, p in ((self.old, old), (self.new, new)) if p)
-        pair = ParameterPair(old, new, scalar)
-        self.ledger.apply("parameter", pair, where)
+        pair: ParameterPair | HeaderPair = ParameterPair(old, new, scalar)
+        if where.direction == "request":
+            self.ledger.apply("parameter", pair, where)
+        else:
+            named = new or old
+            pair = HeaderPair(old, new, scalar, f"{named.place} parameter" if named else "")
+            self.ledger.apply("header", pair, where)
         if old and new and old.payload.media_type == new.payload.media_type:
             self._payload(old.payload, new.payload, _named(where, pair.called, wire=not new.payload.media_type))
 
@@ -155,7 +164,7 @@ class Walk:
         with self.ledger.once(("body", there.old, there.new, direction), where.operation) as first:
             if not first:
                 return
-            self.ledger.apply("body", BodyPair(a, b), there)
+            self.ledger.apply("body", BodyPair(a, b, flipped=direction == "response"), there)
             if a and b:
                 self._media_types(a.payloads, b.payloads, there, direction)
 
@@ -168,7 +177,7 @@ class Walk:
             if b is None:
                 b = _covering(media_type, theirs)
             elif a is None:
-                a = _covering(media_type, mine) if direction == "response" else None
+                a = _covering(media_type, mine)
             self.coverage["media_types"] += 1
             there = where.at(a.pointer if a else where.old, b.pointer if b else where.new)
             self.ledger.apply("media", MediaPair(direction, media_type, a, b), there)
@@ -197,7 +206,7 @@ class Walk:
             elif a is None:
                 a = _fallback(status, mine)
                 fallback = a.status if a else None
-            pair = ResponsePair(status, a, b, bodies, fallback)
+            pair = ResponsePair(status, a, b, bodies, fallback, flipped=direction == "request")
             there = Where(
                 a.pointer if a else old.pointer,
                 b.pointer if b else new.pointer,
@@ -216,7 +225,10 @@ class Walk:
             return
         if pair.old.payloads and pair.new.payloads:
             self._media_types(pair.old.payloads, pair.new.payloads, where, direction)
-        mine, theirs = ({header.name.lower(): header for header in side.headers} for side in (pair.old, pair.new))
+        mine, theirs = (
+            {header.name.lower(): header for header in side.headers if header.name.lower() != "content-type"}
+            for side in (pair.old, pair.new)
+        )
         for name in sorted(mine.keys() | theirs.keys()):
             self._header(mine.get(name), theirs.get(name), where)
         self._links(pair, where)
@@ -231,9 +243,14 @@ class Walk:
                 self.ledger.apply("link", LinkPair(name, pair.status, a, b), where)
 
     def _header(self, old: Parameter | None, new: Parameter | None, where: Where) -> None:
-        pair = HeaderPair(old, new)
+        scalar = all(self._is_scalar(document, p) for document, p in ((self.old, old), (self.new, new)) if p)
+        pair: ParameterPair | HeaderPair = HeaderPair(old, new, scalar)
         there = where.at(old.pointer if old else where.old, new.pointer if new else where.new)
-        self.ledger.apply("header", pair, there)
+        if where.direction == "response":
+            self.ledger.apply("header", pair, there)
+        else:
+            pair = ParameterPair(old, new, scalar)
+            self.ledger.apply("parameter", pair, there)
         if old and new and old.payload.media_type == new.payload.media_type:
             self._payload(old.payload, new.payload, _named(there, pair.called, wire=not new.payload.media_type))
         elif old and new:
@@ -244,14 +261,17 @@ class Walk:
     def _servers(self, old: Servers, new: Servers, where: Where) -> None:
         mine, theirs = (
             {canonical_value({k: v for k, v in server.items() if k != "description"}): server for server in side}
-            for side in (old, new)
+            for side in (old or _DEFAULT_SERVERS, new or _DEFAULT_SERVERS)
         )
-        for text, server in mine.items():
-            if text not in theirs:
-                said = Said(
-                    f"the server {server.get('url', '/')} is gone", fix="keep it listed until its callers moved"
-                )
-                self.ledger.write("compat.server-removed", said, where)
+        gone, came = mine.keys() - theirs.keys(), theirs.keys() - mine.keys()
+        for text in sorted(gone):
+            said = Said(
+                f"the server {mine[text].get('url', '/')} is gone", fix="keep it listed until its callers moved"
+            )
+            self.ledger.write("compat.server-removed", said, where)
+        # where one is gone the others are what it moved to
+        for text in () if gone else sorted(came):
+            self.ledger.write("compat.server-added", Said(f"the server {theirs[text].get('url', '/')} is new"), where)
 
     def _unproven(self, where: Where, reason: str) -> None:
         claim = self.ledger.write("compat.unproven", Said(reason), where, hurts=False)
@@ -273,6 +293,8 @@ def _by_place(operation: Operation) -> dict[tuple[str, str], Parameter]:
     keyed: dict[tuple[str, str], Parameter] = {}
     for parameter in operation.parameters:
         name = parameter.name
+        if parameter.place == "header" and name.lower() in _NOT_PARAMETERS:
+            continue
         if parameter.place == "path" and name in names:
             name = f"{names.index(name):03}"
         elif parameter.place == "header":

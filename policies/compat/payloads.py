@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from policies.compat.claims import Said, operation, rule
+from policies.compat.claims import Said, document, operation, rule
 from policies.findings import Severity
 from policies.model.document import Parameter, Payload, RequestBody, Response
 from policies.model.schema import Direction
 
 _JSON = "application/json: {schema: {type: object}}"
+_CALLED = "paths: {}\nwebhooks: {changed: {post: {%s, responses: {'204': {description: taken}}}}}"
 _NO_BODY = "summary: no body"
 _BODY = f"requestBody: {{content: {{{_JSON}}}}}"
 _BODY_REQUIRED = f"requestBody: {{required: true, content: {{{_JSON}}}}}"
@@ -20,6 +21,7 @@ _OK_EMPTY = "responses: {'200': {description: found}}"
 _OK_TWO = "responses: {'200': {description: found, content: {application/json: {}, text/csv: {}}}}"
 _OK_ONE = "responses: {'200': {description: found, content: {application/json: {}}}}"
 _OK_AND = "responses:\n  '200': {description: found, content: {application/json: {schema: {type: object}}}}\n"
+_HEADER_OBJECT = "responses: {'200': {description: found, headers: {Info: {%sschema: {type: object}}}}}"
 _HEADER = "responses: {'200': {description: found, headers: {ETag: {%sschema: {type: string}}}}}"
 
 
@@ -29,6 +31,8 @@ class BodyPair:
 
     old: RequestBody | None
     new: RequestBody | None
+    flipped: bool = False
+    """The body of a webhook or a callback: the service sends it, the subscriber reads it."""
 
 
 @rule(
@@ -44,7 +48,7 @@ def request_body_added_as_required(pair: BodyPair) -> Iterator[Said]:
 
     Every existing call is refused. Make the body optional.
     """
-    if pair.new and not pair.old and pair.new.required:
+    if pair.new and not pair.old and pair.new.required and not pair.flipped:
         yield Said("a request body must now be sent", fix="make the body optional")
 
 
@@ -56,8 +60,8 @@ def request_body_added(pair: BodyPair) -> Iterator[Said]:
 
     Callers without one are served as before. It takes a minor version.
     """
-    if pair.new and not pair.old and not pair.new.required:
-        yield Said("a request body may now be sent")
+    if pair.new and not pair.old and (pair.flipped or not pair.new.required):
+        yield Said("a request body now comes" if pair.flipped else "a request body may now be sent")
 
 
 @rule(
@@ -90,7 +94,7 @@ def request_body_became_required(pair: BodyPair) -> Iterator[Said]:
 
     Whoever rightly left it out is refused. Keep it optional.
     """
-    if pair.old and pair.new and pair.new.required and not pair.old.required:
+    if pair.old and pair.new and pair.new.required and not pair.old.required and not pair.flipped:
         yield Said("the request body was optional and must now be sent", fix="keep the body optional")
 
 
@@ -107,8 +111,30 @@ def request_body_became_optional(pair: BodyPair) -> Iterator[Said]:
 
     Whoever sends one is served as before. Say what a call without a body means.
     """
-    if pair.old and pair.new and pair.old.required and not pair.new.required:
+    if not pair.old or not pair.new:
+        return
+    if pair.flipped and pair.new.required and not pair.old.required:
+        yield Said("the request body now always comes")
+    elif not pair.flipped and pair.old.required and not pair.new.required:
         yield Said("the request body may now be left out")
+
+
+@rule(
+    "body",
+    direction="response",
+    area="body",
+    action="optional",
+    no_mirror="a body that now always comes is told by request-body-became-optional",
+    breaks=[document(_CALLED % _BODY_REQUIRED, _CALLED % _BODY)],
+    safe=[document(_CALLED % _BODY, _CALLED % _BODY_REQUIRED)],
+)
+def webhook_body_became_optional(pair: BodyPair) -> Iterator[Said]:
+    """The body of a webhook or a callback always came and may now be absent.
+
+    Subscribers parse it and fail. Keep sending it.
+    """
+    if pair.old and pair.new and pair.flipped and pair.old.required and not pair.new.required:
+        yield Said("the request body always came and may now be absent", fix="keep the body required")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +199,8 @@ class ResponsePair:
     bodies_before: bool = True
     """Some success of the old operation has a body."""
     fallback: str | None = None
+    flipped: bool = False
+    """What a subscriber answers to a webhook or a callback: one more is taken, and none that was is missed."""
 
     @property
     def is_success(self) -> bool:
@@ -223,6 +251,8 @@ def response_success_added_without_body(pair: ResponsePair) -> Iterator[Said]:
 
     Readers parse the body of every success and fail on nothing. Answer 200 with an empty list.
     """
+    if pair.flipped:
+        return
     if pair.is_success and pair.new and not pair.old and not pair.new.payloads and pair.bodies_before:
         yield Said(f"{pair.status} without a body may now be answered", fix="answer 200 with an empty body object")
 
@@ -242,6 +272,8 @@ def response_success_added(pair: ResponsePair) -> Iterator[Said]:
     Callers who check for one status take the other for a failure. Offer the new outcome to those who ask for it
     (``Prefer: respond-async``).
     """
+    if pair.flipped:
+        return
     if pair.is_success and pair.new and not pair.old and (pair.new.payloads or not pair.bodies_before):
         yield Said(f"{pair.status} may now be answered")
 
@@ -256,7 +288,7 @@ def response_success_added(pair: ResponsePair) -> Iterator[Said]:
 )
 def response_error_added(pair: ResponsePair) -> Iterator[Said]:
     """A further error or redirection is declared. Callers handle classes of errors, and it is better to know."""
-    if not pair.is_success and pair.new and not pair.old:
+    if pair.new and not pair.old and (pair.flipped or not pair.is_success):
         yield Said(f"{pair.status} is now declared")
 
 
@@ -296,15 +328,19 @@ def response_body_added(pair: ResponsePair) -> Iterator[Said]:
 
 @dataclass(frozen=True, slots=True)
 class HeaderPair:
-    """One response header in both documents; names are compared without case."""
+    """One header that the service sends, in both documents: of a response, or (called a parameter there) of a webhook.
+    Names are compared without case."""
 
     old: Parameter | None
     new: Parameter | None
+    scalar: bool = True
+    """Its value is neither a list nor an object in either document."""
+    word: str = "response header"
 
     @property
     def called(self) -> str:
         header = self.new or self.old
-        return f"response header {header.name}" if header else ""
+        return f"{self.word} {header.name}" if header else ""
 
 
 @rule(
@@ -358,6 +394,24 @@ def response_header_became_optional(pair: HeaderPair) -> Iterator[Said]:
     """
     if pair.old and pair.new and pair.old.required and not pair.new.required:
         yield Said(f"the {pair.called} always came and may now be absent", fix="keep it required")
+
+
+@rule(
+    "header",
+    direction="response",
+    area="header",
+    action="rewritten",
+    breaks=[operation(_HEADER_OBJECT % "", _HEADER_OBJECT % "explode: true, ")],
+    safe=[operation(_HEADER % "", _HEADER % "explode: true, ")],
+)
+def response_header_style_changed(pair: HeaderPair) -> Iterator[Said]:
+    """An object is written another way in a header (``a,1`` or ``a=1``).
+
+    Readers take it apart the old way and misread it. Keep ``explode`` as it was.
+    """
+    if pair.old and pair.new and not pair.scalar and pair.old.explode != pair.new.explode:
+        said = f"the {pair.called} was written with explode {pair.old.explode}, now with explode {pair.new.explode}"
+        yield Said(said.replace("True", "true").replace("False", "false"), fix="keep explode as it was")
 
 
 @rule(

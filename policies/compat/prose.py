@@ -12,8 +12,12 @@ from typing import Any
 from policies.compat.shapes import canonical_value
 from policies.model.document import Document
 
-_TEXTS = frozenset({"description", "summary", "title", "termsOfService", "url", "email", "bearerFormat"})
+_TEXTS = frozenset({"description", "summary", "title", "termsOfService", "bearerFormat"})
 _VALUES = frozenset({"contact", "license", "externalDocs"})
+_NAMED = frozenset(
+    {"properties", "patternProperties", "dependentSchemas", "$defs", "definitions", "schemas", "headers"}
+)
+"""What stands under these is called by names, and a name is not a word even where it begins with ``x-``."""
 _OPAQUE = frozenset({"default", "enum", "const", "value"})
 
 
@@ -50,4 +54,4 @@ def _prose(root: Any) -> Iterator[tuple[str, bytes]]:
             elif key.startswith("x-"):
                 yield key, canonical_value(entry)
             elif key not in _OPAQUE:
-                todo.append((entry, key in ("properties", "patternProperties", "$defs", "definitions", "schemas")))
+                todo.append((entry, key in _NAMED))
