@@ -15,6 +15,11 @@ import jsonschema_rs
 import orjson
 from jsonschema_rs.canonical import Containment, Satisfiability
 
+ASSERTED = frozenset(
+    "date date-time time duration email idn-email hostname idn-hostname ipv4 ipv6 uri uri-reference iri iri-reference "
+    "uri-template uuid json-pointer relative-json-pointer regex".split()
+)
+"""The formats that the prover and the validators look at; to them any other is a remark."""
 _LARGEST = 200_000
 """Bytes of schema text beyond which the prover is not asked: its work grows faster than its input."""
 

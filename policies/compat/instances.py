@@ -7,7 +7,7 @@ in, so that a value says no more than it must.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from math import ceil, floor
 from typing import Any, Final
@@ -43,6 +43,8 @@ SAMPLES: dict[str, str] = {
 }
 _DEEPEST = 12
 _LONGEST = 2000
+_CHOICES = 8
+"""Alternatives of a pattern that are tried."""
 
 
 class Instances:
@@ -166,19 +168,23 @@ def _text(shape: Shape) -> Any:
     return text[: shape.facts["maxLength"]] if "maxLength" in shape.facts and not formats else text
 
 
-def samples(pattern: str) -> Iterator[str]:
-    """Texts a pattern admits: the shortest, then longer ones. None for what cannot be read."""
+def samples(pattern: str, extras: Iterable[int] = (0, 1, 3)) -> Iterator[str]:
+    """Texts a pattern admits: the shortest, then others: with `extras` more of what repeats, and with the first, the
+    second and the further of its alternatives. None for what cannot be read."""
+    seen: set[str] = set()
     try:
         parsed = _regex.parse(pattern)
-        for extra in (0, 1, 3):
-            text = "".join(_pieces(parsed, extra))
-            if re.search(pattern, text):
-                yield text
+        for extra in extras:
+            for choice in range(_CHOICES):
+                text = "".join(_pieces(parsed, extra, choice))
+                if text not in seen and re.search(pattern, text):
+                    yield text
+                seen.add(text)
     except (re.error, ValueError, RecursionError, OverflowError, TypeError):
         return
 
 
-def _pieces(parsed: Any, extra: int) -> Iterator[str]:
+def _pieces(parsed: Any, extra: int, choice: int) -> Iterator[str]:
     for operation, argument in parsed:
         name = str(operation)
         if name == "LITERAL":
@@ -188,26 +194,28 @@ def _pieces(parsed: Any, extra: int) -> Iterator[str]:
         elif name == "ANY":
             yield "a"
         elif name == "IN":
-            yield _member(argument)
+            yield _member(argument, choice)
         elif name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
             low, high, part = argument
             for _ in range(min(low + extra, int(high), _LONGEST)):
-                yield from _pieces(part, extra)
+                yield from _pieces(part, extra, choice)
         elif name in ("SUBPATTERN", "ATOMIC_GROUP"):
-            yield from _pieces(argument[-1] if name == "SUBPATTERN" else argument, extra)
+            yield from _pieces(argument[-1] if name == "SUBPATTERN" else argument, extra, choice)
         elif name == "BRANCH":
-            yield from _pieces(argument[1][extra % len(argument[1])], extra)
+            yield from _pieces(argument[1][choice % len(argument[1])], extra, choice)
         elif name != "AT":
             raise ValueError(name)
 
 
-def _member(entries: Any) -> str:
+def _member(entries: Any, choice: int) -> str:
     first, argument = entries[0]
+    if str(first) != "NEGATE":
+        first, argument = entries[choice % len(entries)]
     if str(first) == "NEGATE":
         taken = {chr(a) for op, a in entries[1:] if str(op) == "LITERAL"}
         return next(c for c in "aA0 -_.~é" if c not in taken)
     if str(first) == "RANGE":
-        return chr(argument[0])
+        return chr(argument[choice >= len(entries)])
     if str(first) == "CATEGORY":
         return {"CATEGORY_DIGIT": "0", "CATEGORY_SPACE": " "}.get(str(argument), "a")
     return chr(argument)

@@ -17,12 +17,14 @@ from policies.compat.instances import NONE
 from policies.compat.ledger import Ledger, Where
 from policies.compat.schemas import ValuePair
 from policies.compat.shapes import Shape, leaf_schema
-from policies.compat.witness import Witnesses, compiled, of_leaf, proposals
+from policies.compat.witness import BRANCH, Witnesses, compiled, of_leaf, proposals
 from policies.model.schema import Direction
 
 assert verdicts  # registers what is written here in the prover's name
 
 _Spoken = list[tuple[Claim, Said]]
+_ODD_NAMES = ("undeclared", "A b", "0", "x" * 65, "")
+"""Members of a map that rules on names tend to refuse."""
 
 
 class Leaves:
@@ -36,14 +38,19 @@ class Leaves:
         pair = ValuePair(x, y, where.name)
         spoken, settled = self._ask(pair, where)
         unnamed = {key for key in x.facts.keys() | y.facts.keys() if pair.differs(key)} - settled
-        hurting = [(claim, said) for claim, said in spoken if claim.hurts]
-        if not hurting and not unnamed:
+        if not spoken and not unnamed:
             return
+        hurting = [(claim, said) for claim, said in spoken if claim.hurts]
         inner, outer = (x, y) if where.direction == "request" else (y, x)
         a, b = leaf_schema(inner), leaf_schema(outer)
         answer = contained(a, b)
         if answer is Answer.YES:
-            _acquit(hurting)
+            seen = [entry for entry in spoken if not _is_unseen(entry[0], pair)]
+            _acquit([entry for entry in seen if entry in hurting])
+            if contained(b, a) is Answer.YES:
+                _withdraw(seen)
+        elif not hurting and not unnamed:
+            return
         elif not hurting:
             self.generic(answer, a, b, where)
         else:
@@ -86,7 +93,9 @@ class Leaves:
         for rule in rules("value"):
             for said in rule.function(pair):
                 if said.effect is None:
-                    self.ledger.write(rule.entry.id, said, where)
+                    # what a member is like that just came or went is no change of its own
+                    if not where.one_sided:
+                        self.ledger.write(rule.entry.id, said, where)
                 else:
                     claim = self.ledger.write(rule.entry.id, said, where, hurts=where.hurts(said.effect))
                     spoken.append((claim, said))
@@ -103,14 +112,15 @@ class Leaves:
         b = leaf_schema(outer)
         answer = contained(a, b)
         if answer is Answer.YES:
-            _acquit([(claim, said)])
+            if not _is_unseen(claim, ValuePair(inner, outer, "")):
+                _acquit([(claim, said)])
             return
         found = self._found(a, b, where)
         if found is not NONE:
             self._attach(claim, found, where)
-        elif answer is Answer.NO and not inner.rest:
+        elif answer is Answer.NO and not inner.rest and (not where.trail or where.trail[-1].part != BRANCH):
             claim.proof = "proved"
-        elif not said.decides:
+        elif not said.decides or _may_be_idle(claim, inner):
             claim.hurts, claim.echo = False, True
             self.unproven(where, f"no value was found that only one side admits: {claim.message}")
 
@@ -118,24 +128,22 @@ class Leaves:
         if where.wire or not where.trail:
             return of_leaf(inner, outer)
         witnesses = self._witnesses[where.direction or "request"]
-        step = where.trail[-1]
         refuses = compiled(outer)
         offered = (value for value in proposals(inner, outer) if refuses is None or not _valid(refuses, value))
-        found = witnesses.between(step, offered)
+        found = witnesses.between(where.trail, offered)
         if found is NONE:
             # a value with members or items needs the rest of it to be right as well
-            found = witnesses.between(step, [witnesses.instances.of(witnesses.sent(step))])
+            sent, make = witnesses.sent(where.trail[-1]), witnesses.instances.of
+            found = witnesses.between(where.trail, (make(sent, including=name) for name in (None, *_ODD_NAMES)))
         if found is NONE and witnesses.is_exhausted:
             found = of_leaf(inner, outer)
         return found
 
     def _attach(self, claim: Claim, found: Any, where: Where) -> None:
-        if found is NONE:
-            return
-        claim.proof = "witnessed"
-        claim.witness = found
-        if where.trail and not where.wire:
-            claim.witness = self._witnesses[where.direction or "request"].lifted(where.trail, found)
+        if found is not NONE and where.trail and not where.wire:
+            found = self._witnesses[where.direction or "request"].lifted(where.trail, found)
+        if found is not NONE:
+            claim.proof, claim.witness = "witnessed", found
 
 
 def _valid(validator: Any, value: Any) -> bool:
@@ -148,6 +156,25 @@ def _valid(validator: Any, value: Any) -> bool:
 def _acquit(hurting: _Spoken) -> None:
     for claim, _ in hurting:
         claim.hurts, claim.proof = False, "proved"
+
+
+def _withdraw(spoken: _Spoken) -> None:
+    """Both admit the same values: only the writing is another."""
+    for claim, _ in spoken:
+        claim.hurts, claim.proof, claim.echo = False, "proved", True
+
+
+def _is_unseen(claim: Claim, pair: ValuePair) -> bool:
+    """A format the prover does not look at, so that its word is nothing about it."""
+    if "format" not in claim.rule.settles:
+        return False
+    old, new = (frozenset(value or ()) for value in pair["format"])
+    return not (old ^ new) <= containment.ASSERTED
+
+
+def _may_be_idle(claim: Claim, inner: Shape) -> bool:
+    """A length that the pattern or the format beside it may have ruled out already."""
+    return claim.rule.entry.taxonomy["area"] == "length" and bool(inner.facts.keys() & {"pattern", "format"})
 
 
 def _without_echoes(hurting: _Spoken) -> _Spoken:

@@ -118,6 +118,13 @@ class Ledger:
             if contradicted and claim.rule.entry.severity is Severity.ERROR:
                 claim.hurts, claim.proof = False, "proved"
 
+    def withdraw_since(self, mark: int) -> None:
+        """The whole was proved to admit the same values as before: what rules said of its parts is about its writing
+        only. Annotations (a default, a discriminator) are no part of that proof."""
+        for claim in self._touched[mark:]:
+            if claim.rule.kind in ("value", "union", "member", "object") and claim.proof in ("rule", "proved"):
+                claim.echo = claim.echo or claim.rule.entry.severity is not Severity.WARNING
+
     @property
     def mark(self) -> int:
         return len(self._touched)

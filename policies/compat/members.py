@@ -47,6 +47,14 @@ class MemberPair:
         return f"{self.owner}.{self.name}"
 
     @property
+    def came(self) -> bool:
+        return self.old is None and self.new is not None
+
+    @property
+    def went(self) -> bool:
+        return self.old is not None and self.new is None
+
+    @property
     def is_newly_demanded(self) -> bool:
         return self.is_("request") and self.old is None and self.is_required and not self.was_required
 
@@ -182,7 +190,7 @@ def request_property_became_optional(pair: MemberPair) -> Iterator[Said]:
 
     Whoever sends it is served as before. Say in its description what is assumed when it is absent.
     """
-    if pair.is_("request") and pair.new is not None and pair.was_required and not pair.is_required:
+    if pair.is_("request") and pair.was_required and not pair.is_required and not pair.went:
         yield Said(f"{pair.path} may now be left out")
 
 
@@ -285,7 +293,7 @@ def response_property_became_optional(pair: MemberPair) -> Iterator[Said]:
 )
 def response_property_became_required(pair: MemberPair) -> Iterator[Said]:
     """A member that came sometimes now always comes. Backends that still leave it out violate the contract."""
-    if pair.is_("response") and pair.is_required and not pair.was_required and pair.old is not None:
+    if pair.is_("response") and pair.is_required and not pair.was_required and not pair.came:
         yield Said(f"{pair.path} now always comes")
 
 

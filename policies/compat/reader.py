@@ -23,6 +23,7 @@ from policies.compat.shapes import (
     conjunction,
     disjoint_union,
     enumerated,
+    listed_union,
     relevant,
     tighter,
 )
@@ -32,6 +33,7 @@ from policies.model.schema import INTEGER_RANGE, Direction
 _TERMS = frozenset({"not", "propertyNames", "contentSchema", "unevaluatedItems"})
 _CONDITION = ("if", "then", "else")
 _ANNOTATIONS = frozenset({"default", "deprecated", "readOnly", "writeOnly"})
+_FILES = {("contentEncoding", "base64"): "byte", ("contentMediaType", "application/octet-stream"): "binary"}
 _IGNORED = PROSE | {"$schema", "$id", "id", "$defs", "definitions", "$anchor", "nullable"}
 
 
@@ -148,8 +150,12 @@ class Reader:
             shape.facts["enum"] = listed if known is None else {k: v for k, v in known.items() if k in listed}
         elif key in LOWER or key in UPPER or key == "multipleOf":
             shape.facts[key] = frozenset({value}) if key == "multipleOf" else value
-        elif key in ("pattern", "format"):
+        elif key == "pattern" or (key == "format" and value != "password"):
+            # a password is a text like any other; the word only tells a form to hide it
             shape.facts[key] = frozenset({value})
+        elif key in ("contentEncoding", "contentMediaType") and (key, str(value)) in _FILES:
+            # 3.1 says so what 3.0 said by a format
+            shape.facts["format"] = frozenset({_FILES[key, value]})
         elif key == "uniqueItems":
             if value:
                 shape.facts[key] = True
@@ -216,6 +222,9 @@ class Reader:
         if len(terms) == 1:
             return self.shape(terms[0])
         shapes = [self.shape(term) for term in terms]
+        listed = listed_union(shapes)
+        if listed is not None:
+            return listed
         merged = disjoint_union(shapes)
         return Shape(rest=[(key, terms)]) if merged is None else replace(merged, branches=tuple(terms))
 

@@ -221,6 +221,17 @@ def enum_lifted(pair: ValuePair) -> Iterator[Said]:
         yield Said(f"{pair.name} is no longer limited to {_listed(list(old.values()))}", effect="widened")
 
 
+_WITHIN = {
+    "double": ("float",),
+    "uri-reference": ("uri",),
+    "iri": ("uri",),
+    "iri-reference": ("uri", "uri-reference", "iri"),
+    "idn-email": ("email",),
+    "idn-hostname": ("hostname",),
+}
+"""Formats, and those of which every value is one of theirs as well."""
+
+
 @rule(
     "value",
     area="format",
@@ -242,9 +253,9 @@ def format_changed(pair: ValuePair) -> Iterator[Said]:
     if old == new:
         return
     effect: Effect = "widened" if new < old else "narrowed" if old < new else "changed"
-    ranks = {"float": 1, "double": 2}
-    if len(old) == len(new) == 1 and old | new <= ranks.keys():
-        effect = "widened" if ranks[min(new)] > ranks[min(old)] else "narrowed"
+    if len(old) == len(new) == 1:
+        effect = "widened" if min(old) in _WITHIN.get(min(new), ()) else effect
+        effect = "narrowed" if min(new) in _WITHIN.get(min(old), ()) else effect
     yield Said(f"the format of {pair.name} went from {joined(old)} to {joined(new)}", effect=effect)
 
 

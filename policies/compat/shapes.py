@@ -164,6 +164,18 @@ def disjoint_union(shapes: list[Shape]) -> Shape | None:
     return merged
 
 
+def listed_union(shapes: list[Shape]) -> Shape | None:
+    """One enum for alternatives that list values and say nothing else (a ``oneOf`` of consts), or ``None``."""
+    values: dict[bytes, Any] = {}
+    for shape in shapes:
+        if shape.values is None or shape != Shape({"types": shape.types, "enum": shape.values}):
+            return None
+        if values.keys() & shape.values.keys():
+            return None
+        values |= shape.values
+    return enumerated(Shape({"enum": values}))
+
+
 def canonical_value(value: Any) -> bytes:
     """Text that is equal for equal JSON values: ``1`` and ``1.0`` are one number."""
     return orjson.dumps(_plain(value), option=orjson.OPT_SORT_KEYS)

@@ -25,11 +25,11 @@ from policies.compat.members import MemberPair, ObjectPair, is_closed, is_free
 from policies.compat.reader import Reader
 from policies.compat.rendering import READABLE, Rendering
 from policies.compat.sameness import Sameness
-from policies.compat.shapes import ANYTHING, TYPES, Rest, Shape, Term
+from policies.compat.shapes import ANYTHING, TYPES, Rest, Shape, Term, canonical_value
 from policies.compat.unions import UnionPair
 from policies.compat.witness import Step, Witnesses
 from policies.findings import Severity
-from policies.model.document import Document, Node
+from policies.model.document import Document, Node, UnresolvedReference
 from policies.model.schema import Direction
 
 _DEEPEST = 25
@@ -59,7 +59,12 @@ class Values:
         """Compare the schemas at two places; ``None`` admits every value."""
         assert where.direction is not None
         mine, theirs = self._readers[where.direction]
-        self._terms(mine.term(old), theirs.term(new), where)
+        try:
+            a, b = mine.term(old), theirs.term(new)
+        except UnresolvedReference as error:
+            self.leaves.unproven(where, f"a reference in it cannot be followed: {error}")
+            return
+        self._terms(a, b, where)
         while self._deferred:
             self._terms(*self._deferred.pop())
 
@@ -90,10 +95,10 @@ class Values:
         mine, theirs = self._readers[where.direction or "request"]
         x, y = mine.shape(old), theirs.shape(new)
         if where.wire:
-            x, y = _on_the_wire(x), _on_the_wire(y)
+            x, y = _on_the_wire(x, y), _on_the_wire(y, x)
         mark = self.ledger.mark
         self._discriminators(x, y, where)
-        if (x.alternatives or y.alternatives) and not (x.branches and y.branches):
+        if (x.alternatives or y.alternatives) and not _are_folded(x, y):
             self.leaves.compare(Shape(notes=x.notes), Shape(notes=y.notes), where)
             self._unions(old, new, x, y, where, mark)
             return
@@ -121,7 +126,7 @@ class Values:
         declared = x.properties.keys() | y.properties.keys()
         for name in sorted(declared | x.required | y.required):
             old, new = x.properties.get(name), y.properties.get(name)
-            if (old and mine.is_hidden(old)) and (new and theirs.is_hidden(new)):
+            if (old or new) and (not old or mine.is_hidden(old)) and (not new or theirs.is_hidden(new)):
                 continue
             if old and new and (name in x.required) == (name in y.required) and same(old, new):
                 continue
@@ -157,9 +162,9 @@ class Values:
         too_much = _TOO_MUCH[where.direction]
         with_it = any(claim.rule.entry.taxonomy["action"] in too_much for claim in hurting)
         offered = make(sender, including=name) if with_it else make(sender)
-        found = witnesses.between(where.trail[-1], [offered])
-        if found is not NONE:
-            self.ledger.witnessed(hurting, witnesses.lifted(where.trail, found))
+        found = witnesses.between(where.trail, [offered])
+        if found is not NONE and (found := witnesses.lifted(where.trail, found)) is not NONE:
+            self.ledger.witnessed(hurting, found)
 
     def _counterpart(self, pair: MemberPair) -> tuple[Term, Term] | None:
         """What a member declared on one side only has to be compared with, if with anything."""
@@ -237,6 +242,7 @@ class Values:
         unions = len(left) == len(right) == 1 and keys <= {"anyOf", "oneOf"}
         settled = unions and self._alternatives(left[0], right[0], where, mark)
         if settled and not self.ledger.breaking_since(mark):
+            self._rewritten(old, new, tuple(shared), len(keys) > 1, where, mark)
             return
         names = ", ".join(unread or sorted(keys | set(odd))).replace("$circle", "allOf in a circle")
         self._judge_whole(
@@ -250,6 +256,18 @@ class Values:
         if not settled or self.ledger.breaking_since(mark):
             reason = "its alternatives may overlap, and oneOf refuses what fits two of them"
             self._judge_whole(old, new, (), False, reason, where, mark)
+        else:
+            self._rewritten(old, new, (), left[0] != right[0], where, mark)
+
+    def _rewritten(
+        self, old: Term, new: Term, shared: tuple[Rest, ...], differs: bool, where: Where, mark: int
+    ) -> None:
+        """Alternatives that turned out harmless may have changed nothing at all, or only how they are joined."""
+        said = self.ledger.mark != mark
+        if (said or differs) and self._equal(old, new, shared, where):
+            self.ledger.withdraw_since(mark)
+        elif differs and not said:
+            self.ledger.write("compat.schema-rewritten", Said(f"{where.name} is written differently"), where)
 
     def _judge_whole(
         self, old: Term, new: Term, shared: tuple[Rest, ...], unread: bool, reason: str, where: Where, mark: int
@@ -258,10 +276,21 @@ class Values:
         answer, a, b = self._whole(old, new, shared, where)
         if answer is Answer.YES and not unread:
             self.ledger.acquit_since(mark)
-            if self.ledger.mark == mark:
+            if self._equal(old, new, shared, where):
+                self.ledger.withdraw_since(mark)
+            elif self.ledger.mark == mark:
                 self.ledger.write("compat.schema-rewritten", Said(f"{where.name} is written differently"), where)
         elif not self.ledger.breaking_since(mark):
             self.leaves.generic(Answer.UNKNOWN if unread else answer, a, b, where, reason)
+
+    def _equal(self, old: Term, new: Term, shared: tuple[Rest, ...], where: Where) -> bool:
+        """Whether it is proved that both admit exactly the same values."""
+        mine, theirs = self._readers[where.direction or "request"]
+        first, second = Rendering(mine, False, shared), Rendering(theirs, False, shared)
+        x, y = first.schema(old), second.schema(new)
+        if x is None or y is None or not (first.faithful and second.faithful):
+            return False
+        return contained(x, y) is Answer.YES and contained(y, x) is Answer.YES
 
     def _whole(self, old: Term, new: Term, shared: tuple[Rest, ...], where: Where) -> tuple[Answer, Any, Any]:
         mine, theirs = self._readers[where.direction or "request"]
@@ -310,6 +339,15 @@ class Values:
         return receiver[0] == "anyOf" or _exclusive(reader, receiver[1])
 
 
+def _as_texts(shape: Shape) -> Shape:
+    values = [value for value in (shape.values or {}).values() if value is not None]
+    if not all(isinstance(value, str | int | float) for value in values):
+        return shape
+    texts = [value if isinstance(value, str) else canonical_value(value).decode() for value in values]
+    enum = {canonical_value(text): text for text in texts}
+    return replace(shape, facts={"types": frozenset({"string"}), "enum": enum})
+
+
 def _exclusive(reader: Reader, terms: list[Term]) -> bool:
     """Whether no value fits two of the alternatives, so that ``oneOf`` refuses nothing ``anyOf`` would admit."""
     seen: frozenset[str] = frozenset()
@@ -351,10 +389,27 @@ def _called(reader: Reader, term: Term) -> str:
     return _label(reader, term) or " or ".join(sorted(reader.shape(term).types))
 
 
-def _on_the_wire(shape: Shape) -> Shape:
-    """As text, an integer is also a string: whoever takes any string takes it."""
+def _are_folded(x: Shape, y: Shape) -> bool:
+    """Both can be compared as one schema each: two merged unions, or a plain schema and the same or null."""
+    if x.branches and y.branches:
+        return True
+    plain, union = (y, x) if x.branches else (x, y)
+    return plain.alternatives is None and len(union.branches) == 2 and "null" in union.types
+
+
+def _on_the_wire(shape: Shape, other: Shape) -> Shape:
+    """As text, an integer is also a string: whoever takes any string takes it, and the text of a listed value is the
+    value. Only where the other side speaks of more than texts, so that two texts are compared as what they are."""
+    listed = (shape.values, other.values)
+    if all(listed) and any(not isinstance(value, str) for side in listed for value in (side or {}).values()):
+        return _as_texts(shape)
     bound = shape.facts.keys() & {"enum", "pattern", "format", "minLength", "maxLength"}
-    if "types" not in shape.facts or "string" not in shape.types or bound:
+    if (
+        "types" not in shape.facts
+        or "string" not in shape.types
+        or bound
+        or not other.types & _WIRE_TYPES - shape.types
+    ):
         return shape
     types = shape.types | _WIRE_TYPES
     facts = {key: value for key, value in shape.facts.items() if key not in ("lower", "upper", "multipleOf")}

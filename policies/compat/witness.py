@@ -41,10 +41,15 @@ _TEXTS = (
 )
 _NUMBERS = (0, 1, -1, 0.5, 2, 10, 100, 1000, -0.5, 0.01, 0.001, 0.0001, 0.0375, 2**31, 2**53, 10**12)
 _OTHERS: tuple[Any, ...] = (None, True, False, [], {}, ["a"], [1])
+_LENGTHS = ("minLength", "maxLength")
 _LONGEST = 2000
 _MOST = 1000
 _LARGEST = 4000
 """Definitions that are compiled for one report."""
+
+
+BRANCH = ("branch", None)
+"""How an alternative hangs from its union."""
 
 
 class Step(NamedTuple):
@@ -71,25 +76,32 @@ class Witnesses:
     def is_exhausted(self) -> bool:
         return self._asked > _MOST or self._spent > _LARGEST
 
-    def between(self, step: Step, proposals: Iterable[Any]) -> Any:
-        """The first proposal that the sender's term admits and the receiver's refuses, or `NONE`."""
+    def between(self, trail: tuple[Step, ...], proposals: Iterable[Any]) -> Any:
+        """The first proposal that the sender's term at the end of the trail admits and the receiver's refuses, or
+        `NONE`. What one alternative refuses another may admit, so the unions right above have to agree."""
         self._asked += 1
-        inner, outer = (step.old, step.new) if self.sends_old else (step.new, step.old)
-        return _first(self._validator(True, inner), self._validator(False, outer), proposals)
+        for step, below in zip(reversed(trail), (None, *reversed(trail)), strict=False):
+            if below is not None and below.part != BRANCH:
+                break
+            inner, outer = (step.old, step.new) if self.sends_old else (step.new, step.old)
+            proposals = _breaking(self._validator(True, inner), self._validator(False, outer), proposals)
+        return next(iter(proposals), NONE)
 
     def sent(self, step: Step) -> Term:
         return step.old if self.sends_old else step.new
 
     def lifted(self, trail: tuple[Step, ...], value: Any) -> Any:
-        """The whole payload around a witness, or the witness itself where no payload can be built around it."""
+        """The whole payload around a witness, or the witness itself where no payload can be built around it; but below
+        an alternative only the whole shows anything, so it is `NONE` there."""
+        alone = NONE if any(step.part == BRANCH for step in trail) else value
         whole = value
         for parent, child in zip(reversed(trail[:-1]), reversed(trail[1:]), strict=True):
             if child.part is None:
-                return value
+                return alone
             whole = self.instances.placed(self.sent(parent), child.part, whole)
             if whole is NONE:
-                return value
-        return value if self.between(trail[0], [whole]) is NONE else whole
+                return alone
+        return alone if self.between(trail[:1], [whole]) is NONE else whole
 
     def _validator(self, sending: bool, term: Term) -> jsonschema_rs.Draft202012Validator | None:
         key = (sending, term.key)
@@ -111,26 +123,31 @@ class Witnesses:
 
 def of_leaf(inner: Any, outer: Any) -> Any:
     """The same for two plain schemas."""
-    return _first(compiled(inner), compiled(outer), proposals(inner, outer))
+    return next(_breaking(compiled(inner), compiled(outer), proposals(inner, outer)), NONE)
 
 
-def _first(accepts: Any, refuses: Any, values: Iterable[Any]) -> Any:
+def _breaking(accepts: Any, refuses: Any, values: Iterable[Any]) -> Iterator[Any]:
     if accepts is None or refuses is None:
-        return NONE
+        return
     for value in values:
         try:
             if value is not NONE and accepts.is_valid(value) and not refuses.is_valid(value):
-                return value
+                yield value
         except ValueError:
             continue
-    return NONE
 
 
 def proposals(inner: Any, outer: Any) -> Iterator[Any]:
     """Values near everything the two schemas and their difference name."""
-    for schema in (remainder(inner, outer), inner, outer):
-        if isinstance(schema, dict):
-            yield from _near(schema)
+    named = [schema for schema in (remainder(inner, outer), inner, outer) if isinstance(schema, dict)]
+    for schema in named:
+        yield from _near(schema)
+    lengths = {0, 1, 3} | {
+        n + by for schema in named for key in _LENGTHS if (n := _length(schema, key)) for by in (0, 1)
+    }
+    for schema in named:
+        for pattern in _patterns(schema):
+            yield from samples(pattern, sorted(lengths))
     yield from _NUMBERS
     yield from _TEXTS
     yield from SAMPLES.values()
@@ -154,10 +171,22 @@ def _near(schema: dict[str, Any]) -> Iterator[Any]:
         if isinstance(bound, int) and 0 <= bound <= _LONGEST:
             for length in (bound, bound + 1, max(bound - 1, 0)):
                 yield from _sized(key, length)
-    if isinstance(schema.get("pattern"), str):
-        yield from samples(schema["pattern"])
     if str(schema.get("format")) in SAMPLES:
         yield SAMPLES[str(schema["format"])]
+
+
+def _length(schema: dict[str, Any], key: str) -> int:
+    length = schema.get(key)
+    return length if isinstance(length, int) and 0 <= length <= _LONGEST else 0
+
+
+def _patterns(schema: dict[str, Any]) -> Iterator[str]:
+    if isinstance(schema.get("pattern"), str):
+        yield schema["pattern"]
+    for key in ("anyOf", "oneOf", "allOf"):
+        for part in schema.get(key, ()):
+            if isinstance(part, dict):
+                yield from _patterns(part)
 
 
 def _sized(key: str, length: int) -> Iterator[Any]:
