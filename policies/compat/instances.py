@@ -102,9 +102,9 @@ class Instances:
     def _object(self, shape: Shape, including: str | None, value: Any, depth: int) -> Any:
         out: dict[str, Any] = {}
         names = sorted(shape.required | ({including} if including is not None else set()))
-        for name in [*names, *sorted(shape.properties.keys() - set(names))]:
-            if name not in names and len(out) >= shape.facts.get("minProperties", 0):
-                break
+        if len(names) < (least := shape.facts.get("minProperties", 0)):
+            names += sorted(shape.properties.keys() - set(names))[: least - len(names)]
+        for name in names:
             term = shape.properties.get(name, shape.additional or ANYTHING)
             made = value if name == including and value is not NONE else self.of(term, depth=depth + 1)
             if made is NONE:

@@ -64,13 +64,21 @@ class Leaves:
                 self.generic(answer, a, b, where)
 
     def generic(
-        self, answer: Answer, inner: Any, outer: Any, where: Where, reason: str = "the prover has no answer"
+        self,
+        answer: Answer,
+        inner: Any,
+        outer: Any,
+        where: Where,
+        reason: str = "the prover has no answer",
+        *,
+        told: bool = False,
     ) -> None:
         """The prover speaks in its own name: what was lost has no rule to name it. Without its word only a witness
-        breaks; without either the change is unproven, for the `reason` given."""
+        breaks; without either the change is unproven, for the `reason` given, unless a part of it was `told` to be."""
         found = self._found(inner, outer, where)
         if answer is not Answer.NO and found is NONE:
-            self.unproven(where, reason)
+            if not told:
+                self.unproven(where, reason)
             return
         request = where.direction == "request"
         rule = "compat.request-narrowed" if request else "compat.response-widened"

@@ -110,6 +110,9 @@ class Ledger:
         """Whether something was found that by its rule's own nature breaks; a warning explains nothing away."""
         return any(claim.hurts and claim.rule.entry.severity is Severity.ERROR for claim in self._touched[mark:])
 
+    def unproven_since(self, mark: int) -> bool:
+        return any(claim.proof == "unproven" for claim in self._touched[mark:])
+
     def acquit_since(self, mark: int) -> None:
         """The whole was proved harmless, so what rules said of its parts was idle, unless a witness says otherwise.
         Rules that speak where containment is silent (a closed object, a default) keep their word."""

@@ -7,7 +7,7 @@ rules or of severity. What cannot be folded exactly is kept in `Shape.rest`, nev
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -31,6 +31,8 @@ from policies.model.document import Document, Node, UnresolvedReference, escape
 from policies.model.schema import INTEGER_RANGE, Direction
 
 _TERMS = frozenset({"not", "propertyNames", "contentSchema", "unevaluatedItems"})
+_LEVEL = ("allOf", "anyOf", "oneOf")
+_DEEPEST = 60
 _CONDITION = ("if", "then", "else")
 _ANNOTATIONS = frozenset({"default", "deprecated", "readOnly", "writeOnly"})
 _FILES = {("contentEncoding", "base64"): "byte", ("contentMediaType", "application/octet-stream"): "binary"}
@@ -62,10 +64,19 @@ class Reader:
     def shape(self, term: Term) -> Shape:
         """Opened once per term. A term that contains itself on the same level (``allOf`` in a circle) adds
         nothing."""
+        if term.key not in self._shapes and not self._open:
+            # what stands on the same level is opened from below, so that no chain of it is longer than the stack
+            for part in self._from_below(term):
+                self._opened(part)
+        return self._opened(term)
+
+    def _opened(self, term: Term) -> Shape:
         key = term.key
         if key not in self._shapes:
-            if key in self._open or len(self._open) > 60:
+            if key in self._open:
                 return Shape(rest=[("$circle", list(key))])
+            if len(self._open) > _DEEPEST:
+                return Shape(rest=[("$deep", list(key))])
             self._open.add(key)
             try:
                 shape = Shape()
@@ -75,6 +86,37 @@ class Reader:
             finally:
                 self._open.discard(key)
         return self._shapes[key]
+
+    def _from_below(self, term: Term) -> Iterator[Term]:
+        """All that is folded into a term, the parts before the wholes."""
+        seen = {term.key}
+        todo = [(term, iter(self.level(term)))]
+        while todo:
+            whole, parts = todo[-1]
+            part = next(parts, None)
+            if part is None:
+                todo.pop()
+                yield whole
+            elif part.key not in seen and part.key not in self._shapes:
+                seen.add(part.key)
+                todo.append((part, iter(self.level(part))))
+
+    def level(self, term: Term) -> list[Term]:
+        """The schemas that describe the same value as the term: ``allOf``, ``anyOf``, ``oneOf``, a ``$ref`` with
+        siblings."""
+        found: list[Term] = []
+        for node in term.nodes:
+            if not isinstance(node.value, Mapping):
+                continue
+            entries = [(f"{key}/{i}", e) for key in _LEVEL for i, e in enumerate(_list(node.value.get(key)))]
+            if isinstance(node.value.get("$ref"), str):
+                entries.append(("$ref", {"$ref": node.value["$ref"]}))
+            for at, entry in entries:
+                try:
+                    found.append(self._child(entry, f"{node.pointer}/{at}"))
+                except UnresolvedReference:
+                    continue
+        return found
 
     def is_hidden(self, term: Term) -> bool:
         """A property that is never part of this direction: readOnly in requests, writeOnly in responses."""

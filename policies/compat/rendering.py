@@ -14,6 +14,8 @@ from policies.compat.reader import Reader
 from policies.compat.shapes import Rest, Shape, Term, leaf_schema
 
 _MOST = 600
+_HIGHEST = 16
+"""Combinations within combinations beyond which the prover's work grows out of hand."""
 READABLE = frozenset(
     {"anyOf", "oneOf", "not", "if", "contains", "propertyNames", "dependentSchemas", "dependentRequired"}
 )
@@ -34,6 +36,7 @@ class Rendering:
     faithful: bool = True
     """Whether everything was written out; if not, a *yes* about this side as the outer one proves nothing."""
     _count: int = 0
+    _level: int = 0
     _open: dict[tuple[tuple[str, ...], bool], str] = field(default_factory=dict)
     _definitions: dict[str, Any] = field(default_factory=dict)
     _used: set[str] = field(default_factory=set)
@@ -88,8 +91,12 @@ class Rendering:
             out["prefixItems"] = [self._term(part, closed) for part in shape.prefix]
         if shape.items is not None:
             out["items"] = self._term(shape.items, closed)
+        self._level += 1
+        if shape.rest and self._level > _HIGHEST:
+            raise TooLarge
         for key, value in shape.rest:
             self._rest(out, key, value, closed and not shape.properties)
+        self._level -= 1
         return out
 
     def _rest(self, out: dict[str, Any], key: str, value: Any, closed: bool) -> None:

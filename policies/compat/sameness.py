@@ -21,7 +21,7 @@ from policies.model.document import Document, UnresolvedReference
 
 _Key = tuple[tuple[str, ...], tuple[str, ...]]
 _Pairs = list[tuple[Term, Term]]
-_DYNAMIC = frozenset({"$dynamicRef", "$recursiveRef"})
+_DYNAMIC = frozenset({"$dynamicRef", "$recursiveRef", "$deep"})
 _DEEPEST = 150
 _LOOKED_INTO = 3
 

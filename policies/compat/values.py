@@ -281,7 +281,8 @@ class Values:
             elif self.ledger.mark == mark:
                 self.ledger.write("compat.schema-rewritten", Said(f"{where.name} is written differently"), where)
         elif not self.ledger.breaking_since(mark):
-            self.leaves.generic(Answer.UNKNOWN if unread else answer, a, b, where, reason)
+            told = self.ledger.unproven_since(mark)
+            self.leaves.generic(Answer.UNKNOWN if unread else answer, a, b, where, reason, told=told)
 
     def _equal(self, old: Term, new: Term, shared: tuple[Rest, ...], where: Where) -> bool:
         """Whether it is proved that both admit exactly the same values."""

@@ -41,6 +41,8 @@ _TEXTS = (
 )
 _NUMBERS = (0, 1, -1, 0.5, 2, 10, 100, 1000, -0.5, 0.01, 0.001, 0.0001, 0.0375, 2**31, 2**53, 10**12)
 _OTHERS: tuple[Any, ...] = (None, True, False, [], {}, ["a"], [1])
+_TOO_MUCH = 20_000
+_WIDEST = 200
 _LENGTHS = ("minLength", "maxLength")
 _LONGEST = 2000
 _MOST = 1000
@@ -70,6 +72,7 @@ class Witnesses:
         self.sends_old = sends_old
         self.instances = Instances(self.sender)
         self._validators: dict[tuple[bool, tuple[str, ...]], jsonschema_rs.Draft202012Validator | None] = {}
+        self._efforts: dict[tuple[bool, tuple[str, ...], int], int] = {}
         self._asked = self._spent = 0
 
     @property
@@ -94,6 +97,8 @@ class Witnesses:
         """The whole payload around a witness, or the witness itself where no payload can be built around it; but below
         an alternative only the whole shows anything, so it is `NONE` there."""
         alone = NONE if any(step.part == BRANCH for step in trail) else value
+        if self.is_exhausted:
+            return alone
         whole = value
         for parent, child in zip(reversed(trail[:-1]), reversed(trail[1:]), strict=True):
             if child.part is None:
@@ -107,9 +112,9 @@ class Witnesses:
         key = (sending, term.key)
         if key not in self._validators:
             reader = self.sender if sending else self.receiver
-            parts = [{"$ref": "#" + node.pointer.replace("%", "%25")} for node in term.nodes]
-            if self.is_exhausted:
+            if self.is_exhausted or self._effort(reader, term) > _TOO_MUCH:
                 return None
+            parts = [{"$ref": "#" + node.pointer.replace("%", "%25")} for node in term.nodes]
             try:
                 schema = dialect.standalone(
                     reader.document, Node({"allOf": parts} if parts else {}, ""), reader.direction
@@ -119,6 +124,24 @@ class Witnesses:
             self._spent += 1 + len(schema.get("$defs", ()))
             self._validators[key] = compiled(schema)
         return self._validators[key]
+
+    def _effort(self, reader: Reader, term: Term, depth: int = 3, above: int = 0) -> int:
+        """How many schemas a validator looks at for one value, as far as they describe the value itself and those it
+        carries, one below the other. It looks again at what it has seen, so a lattice of references is as much work as
+        it has ways through."""
+        key = (reader is self.sender, term.key, depth)
+        if above > _WIDEST:
+            return _TOO_MUCH + 1
+        if key not in self._efforts:
+            self._efforts[key] = 0  # a circle
+            level = reader.level(term)
+            effort = 1 + sum(self._effort(reader, part, depth, above + 1) for part in level[:_WIDEST])
+            if depth:
+                shape = reader.shape(term)
+                inner = [*shape.properties.values(), *([shape.items] if shape.items else [])]
+                effort += max((self._effort(reader, part, depth - 1, above + 1) for part in inner[:_WIDEST]), default=0)
+            self._efforts[key] = min(effort, _TOO_MUCH + 1)
+        return self._efforts[key]
 
 
 def of_leaf(inner: Any, outer: Any) -> Any:
