@@ -7,10 +7,11 @@ declared are unknown to both sides. Enough people are hurt without any call bein
 optional member that vanished), so rules speak there too, as warnings.
 
 **How it is known.** `pairing` walks both documents in step; the rules in `operations`, `parameters`, `payloads`,
-`security`, `members`, `schemas`, `bounds` and `unions` name what changed; the prover in `containment` decides whether
-it matters. Every finding says how it was established: ``proved`` by containment, ``witnessed`` by a value that one side
-admits and the other refuses, by ``rule``, or ``unproven``. What could be neither proved nor named is
-``compat.unproven``, and the verdict is then *unproven* unless something breaks. Silence means: proved harmless.
+`headers`, `security`, `members`, `schemas`, `bounds` and `unions` name what changed; the prover in `containment` (for
+the patterns of texts, `patterns`) decides whether it matters. Every finding says how it was established: ``proved`` by
+containment, ``witnessed`` by a value that one side admits and the other refuses, by ``rule``, or ``unproven``. What
+could be neither proved nor named is ``compat.unproven``, and the verdict is then *unproven* unless something breaks.
+Silence means: proved harmless.
 
 To add a rule, write one decorated function in the module of its area; its examples are its tests.
 """

@@ -12,11 +12,12 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any
 
 from policies.compat.claims import Said
+from policies.compat.headers import HeaderPair
 from policies.compat.ledger import Ledger, Where
 from policies.compat.links import LinkPair
 from policies.compat.operations import OperationPair
 from policies.compat.parameters import ParameterPair
-from policies.compat.payloads import BodyPair, HeaderPair, MediaPair, ResponsePair
+from policies.compat.payloads import BodyPair, MediaPair, ResponsePair
 from policies.compat.sameness import same_raw
 from policies.compat.security import SecurityPair, alternatives
 from policies.compat.shapes import canonical_value

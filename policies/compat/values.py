@@ -25,8 +25,9 @@ from policies.compat.members import MemberPair, ObjectPair, is_closed, is_free
 from policies.compat.reader import Reader
 from policies.compat.rendering import READABLE, Rendering
 from policies.compat.sameness import Sameness
-from policies.compat.shapes import ANYTHING, TYPES, Rest, Shape, Term, canonical_value
+from policies.compat.shapes import ANYTHING, Rest, Shape, Term
 from policies.compat.unions import UnionPair
+from policies.compat.wire import on_the_wire
 from policies.compat.witness import Step, Witnesses
 from policies.findings import Severity
 from policies.model.document import Document, Node, UnresolvedReference
@@ -35,7 +36,6 @@ from policies.model.schema import Direction
 _DEEPEST = 25
 _TOO_MUCH = {"request": ("removed", "narrowed"), "response": ("added", "widened")}
 """What happened to a member where its presence is what hurts; elsewhere it is its absence."""
-_WIRE_TYPES = frozenset({"integer", "number", "boolean", "string"})
 
 
 class Values:
@@ -95,7 +95,7 @@ class Values:
         mine, theirs = self._readers[where.direction or "request"]
         x, y = mine.shape(old), theirs.shape(new)
         if where.wire:
-            x, y = _on_the_wire(x, y), _on_the_wire(y, x)
+            x, y = on_the_wire(x, y), on_the_wire(y, x)
         mark = self.ledger.mark
         self._discriminators(x, y, where)
         if (x.alternatives or y.alternatives) and not _are_folded(x, y):
@@ -340,15 +340,6 @@ class Values:
         return receiver[0] == "anyOf" or _exclusive(reader, receiver[1])
 
 
-def _as_texts(shape: Shape) -> Shape:
-    values = [value for value in (shape.values or {}).values() if value is not None]
-    if not all(isinstance(value, str | int | float) for value in values):
-        return shape
-    texts = [value if isinstance(value, str) else canonical_value(value).decode() for value in values]
-    enum = {canonical_value(text): text for text in texts}
-    return replace(shape, facts={"types": frozenset({"string"}), "enum": enum})
-
-
 def _exclusive(reader: Reader, terms: list[Term]) -> bool:
     """Whether no value fits two of the alternatives, so that ``oneOf`` refuses nothing ``anyOf`` would admit."""
     seen: frozenset[str] = frozenset()
@@ -396,25 +387,3 @@ def _are_folded(x: Shape, y: Shape) -> bool:
         return True
     plain, union = (y, x) if x.branches else (x, y)
     return plain.alternatives is None and len(union.branches) == 2 and "null" in union.types
-
-
-def _on_the_wire(shape: Shape, other: Shape) -> Shape:
-    """As text, an integer is also a string: whoever takes any string takes it, and the text of a listed value is the
-    value. Only where the other side speaks of more than texts, so that two texts are compared as what they are."""
-    listed = (shape.values, other.values)
-    if all(listed) and any(not isinstance(value, str) for side in listed for value in (side or {}).values()):
-        return _as_texts(shape)
-    bound = shape.facts.keys() & {"enum", "pattern", "format", "minLength", "maxLength"}
-    if (
-        "types" not in shape.facts
-        or "string" not in shape.types
-        or bound
-        or not other.types & _WIRE_TYPES - shape.types
-    ):
-        return shape
-    types = shape.types | _WIRE_TYPES
-    facts = {key: value for key, value in shape.facts.items() if key not in ("lower", "upper", "multipleOf")}
-    facts["types"] = types
-    if types == TYPES:
-        del facts["types"]
-    return replace(shape, facts=facts)
