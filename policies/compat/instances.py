@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from importlib import import_module
 from math import ceil, floor
 from typing import Any, Final
 
+from policies.compat.patterns import parsed
 from policies.compat.reader import Reader
 from policies.compat.shapes import ANYTHING, Shape, Term
-
-_regex: Any = import_module("re._parser")
-"""The standard library's own reading of a pattern; it has no public name."""
 
 
 class _Nothing:
@@ -173,10 +170,10 @@ def samples(pattern: str, extras: Iterable[int] = (0, 1, 3)) -> Iterator[str]:
     second and the further of its alternatives. None for what cannot be read."""
     seen: set[str] = set()
     try:
-        parsed = _regex.parse(pattern)
+        read = parsed(pattern)
         for extra in extras:
             for choice in range(_CHOICES):
-                text = "".join(_pieces(parsed, extra, choice))
+                text = "".join(_pieces(read, extra, choice))
                 if text not in seen and re.search(pattern, text):
                     yield text
                 seen.add(text)
@@ -184,8 +181,8 @@ def samples(pattern: str, extras: Iterable[int] = (0, 1, 3)) -> Iterator[str]:
         return
 
 
-def _pieces(parsed: Any, extra: int, choice: int) -> Iterator[str]:
-    for operation, argument in parsed:
+def _pieces(read: Any, extra: int, choice: int) -> Iterator[str]:
+    for operation, argument in read:
         name = str(operation)
         if name == "LITERAL":
             yield chr(argument)

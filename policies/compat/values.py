@@ -166,6 +166,15 @@ class Values:
         if found is not NONE and (found := witnesses.lifted(where.trail, found)) is not NONE:
             self.ledger.witnessed(hurting, found)
 
+    def _show_alternative(self, claims: list[Claim], term: Term, where: Where) -> None:
+        """A value of the alternative that came or went shows the break."""
+        hurting = [claim for claim in claims if claim.hurts]
+        if hurting and not where.wire:
+            witnesses = self._witnesses[where.direction or "request"]
+            found = witnesses.between(where.trail, [witnesses.instances.of(term)])
+            if found is not NONE and (found := witnesses.lifted(where.trail, found)) is not NONE:
+                self.ledger.witnessed(hurting, found)
+
     def _counterpart(self, pair: MemberPair) -> tuple[Term, Term] | None:
         """What a member declared on one side only has to be compared with, if with anything."""
         old, new, x, y = pair.old, pair.new, pair.old_object, pair.new_object
@@ -330,10 +339,12 @@ class Values:
                         break
         for term in old:
             pair = UnionPair(where.name, _called(mine, term), term, None)
-            self.ledger.write_effects("union", pair, where.at(term.pointer, where.new))
+            claims = self.ledger.write_effects("union", pair, where.at(term.pointer, where.new))
+            self._show_alternative(claims, term, where)
         for term in new:
             pair = UnionPair(where.name, _called(theirs, term), None, term)
-            self.ledger.write_effects("union", pair, where.at(where.old, term.pointer))
+            claims = self.ledger.write_effects("union", pair, where.at(where.old, term.pointer))
+            self._show_alternative(claims, term, where)
         if self.ledger.breaking_since(mark):
             return True
         receiver, reader = (right, theirs) if where.direction == "request" else (left, mine)

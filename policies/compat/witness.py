@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import jsonschema_rs
 
-from policies.compat.containment import remainder
+from policies.compat.containment import lost_text, remainder
 from policies.compat.instances import NONE, SAMPLES, Instances, samples
 from policies.compat.reader import Reader
 from policies.compat.shapes import Term
@@ -162,6 +162,8 @@ def _breaking(accepts: Any, refuses: Any, values: Iterable[Any]) -> Iterator[Any
 
 def proposals(inner: Any, outer: Any) -> Iterator[Any]:
     """Values near everything the two schemas and their difference name."""
+    if isinstance(text := lost_text(inner, outer), str):
+        yield text
     named = [schema for schema in (remainder(inner, outer), inner, outer) if isinstance(schema, dict)]
     for schema in named:
         yield from _near(schema)
