@@ -69,7 +69,7 @@ class Instances:
         if kind == "member":
             return self.of(parent, including=key, value=value)
         shape = self.reader.shape(parent)
-        before = [self.of(term) for term in shape.prefix[: key or 0]]
+        before = [self.of(term) for term in shape.prefix[:key]]
         items = [*before, value]
         while len(items) < shape.facts.get("minItems", 0) and len(items) < _LONGEST:
             items.append(value)

@@ -34,6 +34,8 @@ from policies.model.document import Document, Node, UnresolvedReference
 from policies.model.schema import Direction
 
 _DEEPEST = 25
+_UNDECLARED = "undeclared"
+"""What a member that nobody declared is called in a witness."""
 _TOO_MUCH = {"request": ("removed", "narrowed"), "response": ("added", "widened")}
 """What happened to a member where its presence is what hurts; elsewhere it is its absence."""
 
@@ -198,7 +200,7 @@ class Values:
         return (one_sided, rest) if new is None else (rest, one_sided)
 
     def _undeclared(self, x: Shape, y: Shape, where: Where) -> None:
-        self._show_member(self.ledger.write_effects("object", ObjectPair(where.name, x, y), where), "undeclared", where)
+        self._show_member(self.ledger.write_effects("object", ObjectPair(where.name, x, y), where), _UNDECLARED, where)
         old, new = x.additional, y.additional
         if is_closed(y) or ((old is None or not old.nodes) and (new is None or not new.nodes)):
             return
@@ -213,6 +215,7 @@ class Values:
             old.pointer if old and old.nodes else where.old,
             new.pointer if new and new.nodes else where.new,
             f"{where.name}.*",
+            ("member", _UNDECLARED),
         )
         self._terms(old or ANYTHING, new or ANYTHING, there)
 
