@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from math import ceil, floor
 from typing import Any, Final
 
 from policies.compat.patterns import parsed
 from policies.compat.reader import Reader
-from policies.compat.shapes import ANYTHING, Shape, Term
+from policies.compat.shapes import ANYTHING, Shape, Term, conjunction, enumerated, relevant
 
 
 class _Nothing:
@@ -40,6 +41,8 @@ SAMPLES: dict[str, str] = {
 }
 _DEEPEST = 12
 _LONGEST = 2000
+_MEMBERS = 40
+_UNIONS = 3
 _CHOICES = 8
 """Alternatives of a pattern that are tried."""
 
@@ -55,11 +58,34 @@ class Instances:
         if depth > _DEEPEST:
             return NONE
         shape = self.reader.shape(term)
-        out = self._plain(shape, including, value, depth)
-        for keyword, parts in shape.rest:
-            if keyword in ("anyOf", "oneOf"):
-                out = self._branch(out, parts, shape, depth)
+        unions = [entry for entry in shape.rest if entry[0] in ("anyOf", "oneOf")][:_UNIONS]
+        out = NONE if unions else self._plain(shape, including, value, depth)
+        shape = replace(shape, rest=[])
+        for _, parts in unions:
+            # the first alternative of which there is a value, together with all that is said beside the union
+            for part in parts[:_CHOICES]:
+                both = relevant(enumerated(conjunction(shape, self.reader.shape(part))))
+                out = self._beside(both, part, including, value, depth)
+                if out is not NONE:
+                    shape = replace(both, rest=[])
+                    break
         return _example(term) if out is NONE and including is None else out
+
+    def _beside(self, both: Shape, part: Term, including: str | None, value: Any, depth: int) -> Any:
+        if not any(key in ("anyOf", "oneOf") for key, _ in both.rest):
+            return self._plain(both, including, value, depth)
+        return self.of(part, including=including, value=value, depth=depth + 1)
+
+    def fullest(self, term: Term) -> Any:
+        """An object with every member it declares, as far as values can be made for them."""
+        made = [self.of(term, including=name) for name in sorted(self.reader.shape(term).properties)[:_MEMBERS]]
+        objects = [entry for entry in made if isinstance(entry, dict)]
+        return {name: value for entry in objects for name, value in entry.items()} if objects else NONE
+
+    def repeated(self, term: Term, length: int) -> Any:
+        """A list of so many items, all the same."""
+        item = self.of(self.reader.shape(term).items or ANYTHING)
+        return NONE if item is NONE else [item] * length
 
     def placed(self, parent: Term, part: tuple[str, Any], value: Any) -> Any:
         """A value of the parent that carries `value` in the part named."""
@@ -114,17 +140,6 @@ class Instances:
         terms = [*shape.prefix, *[shape.items or ANYTHING] * length][: max(length, 0)]
         items = [self.of(term, depth=depth + 1) for term in terms]
         return NONE if any(item is NONE for item in items) else items
-
-    def _branch(self, out: Any, parts: list[Term], shape: Shape, depth: int) -> Any:
-        for part in parts:
-            made = self.of(part, depth=depth + 1)
-            if made is NONE:
-                continue
-            if not shape.facts and not shape.properties and not shape.required:
-                return made
-            if isinstance(out, dict) and isinstance(made, dict):
-                return {**made, **out}
-        return out
 
 
 def _example(term: Term) -> Any:

@@ -6,7 +6,7 @@ had ruled out already, change nothing. And it is never green while something dif
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,9 @@ from policies.model.schema import Direction
 assert verdicts  # registers what is written here in the prover's name
 
 _Spoken = list[tuple[Claim, Said]]
+_MEMBERS = 40
+_ITEMS = 500
+"""Members and items beyond which a witness would be no help to anybody."""
 _ODD_NAMES = ("undeclared", "A b", "0", "x" * 65, "")
 """Members of a map that rules on names tend to refuse."""
 
@@ -141,8 +144,7 @@ class Leaves:
         found = witnesses.between(where.trail, offered)
         if found is NONE:
             # a value with members or items needs the rest of it to be right as well
-            sent, make = witnesses.sent(where.trail[-1]), witnesses.instances.of
-            found = witnesses.between(where.trail, (make(sent, including=name) for name in (None, *_ODD_NAMES)))
+            found = witnesses.between(where.trail, _made(witnesses, where, outer))
         if found is NONE and witnesses.is_exhausted:
             found = of_leaf(inner, outer)
         return found
@@ -152,6 +154,16 @@ class Leaves:
             found = self._witnesses[where.direction or "request"].lifted(where.trail, found)
         if found is not NONE:
             claim.proof, claim.witness = "witnessed", found
+
+
+def _made(witnesses: Witnesses, where: Where, outer: Any) -> Iterator[Any]:
+    sent, instances = witnesses.sent(where.trail[-1]), witnesses.instances
+    declared = sorted(instances.reader.shape(sent).properties)[:_MEMBERS]
+    yield from (instances.of(sent, including=name) for name in (None, *_ODD_NAMES, *declared))
+    yield instances.fullest(sent)
+    most = outer.get("maxItems") if isinstance(outer, dict) else None
+    if isinstance(most, int) and most < _ITEMS:
+        yield instances.repeated(sent, most + 1)
 
 
 def _valid(validator: Any, value: Any) -> bool:

@@ -53,13 +53,19 @@ class Reader:
         """References are followed first, so that one definition is one term wherever it is used."""
         if node is None or node.value is True:
             return ANYTHING
-        value, pointer = node.value, node.pointer
-        # 3.1 siblings of a $ref take part, so only a bare reference is followed here
-        reference = value.get("$ref") if isinstance(value, Mapping) else None
-        if isinstance(reference, str) and (self.document.is_30 or not (value.keys() - {"$ref"} - _IGNORED)):
-            target = self.document.resolve({"$ref": reference}, pointer)
-            return ANYTHING if target.value is True else Term((Node(target.value, target.pointer, pointer),))
-        return Term((Node(value, pointer, node.used_at or pointer),))
+        value, pointer, used_at = node.value, node.pointer, node.used_at or node.pointer
+        seen: set[str] = set()
+        while self._is_bare(value) and pointer not in seen:
+            seen.add(pointer)
+            target = self.document.resolve({"$ref": value["$ref"]}, pointer, schema=True)
+            value, pointer, used_at = target.value, target.pointer, node.pointer
+        return ANYTHING if value is True else Term((Node(value, pointer, used_at),))
+
+    def _is_bare(self, value: Any) -> bool:
+        """A reference and nothing that counts beside it: in 3.1 what stands beside it takes part."""
+        if not isinstance(value, Mapping) or not isinstance(value.get("$ref"), str):
+            return False
+        return self.document.is_30 or not (value.keys() - {"$ref"} - _IGNORED)
 
     def shape(self, term: Term) -> Shape:
         """Opened once per term. A term that contains itself on the same level (``allOf`` in a circle) adds

@@ -175,13 +175,17 @@ class Document:
             value = value[int(key)] if isinstance(value, list) else value[key]
         return value
 
-    def resolve(self, value: Any, pointer: str) -> Node:
-        """Follow references until something that is not one. 3.1 siblings of a ``$ref`` stay with schemas only."""
-        used_at, seen = pointer, set()
+    def resolve(self, value: Any, pointer: str, *, schema: bool = False) -> Node:
+        """Follow references until something that is not one. What stands beside a ``$ref`` counts in 3.1 schemas only:
+        with `schema` such a place is where the following ends."""
+        used_at = pointer
+        seen: set[str] = set()
         while isinstance(value, Mapping) and isinstance(value.get("$ref"), str):
             reference: str = value["$ref"]
             if reference in seen or not reference.startswith("#"):
                 raise UnresolvedReference(pointer, reference)
+            if schema and seen and len(value) > 1 and not self.is_30:
+                break
             seen.add(reference)
             named = reference != "#" and not reference.startswith("#/")
             target = self.anchors.get(reference[1:], reference) if named else _unquote(reference)

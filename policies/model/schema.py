@@ -90,7 +90,7 @@ class _Translation:
 
     def reference(self, reference: str, pointer: str) -> str:
         """The ``$defs`` name of a reference, which is put down for translation on first sight (so recursion ends)."""
-        target = self.document.resolve({"$ref": reference}, pointer)
+        target = self.document.resolve({"$ref": reference}, pointer, schema=True)
         if target.pointer not in self.names:
             short = target.pointer.rsplit("/", 1)[-1].replace("~1", "_").replace("~0", "_").replace("%", "_")
             name = short if short not in self.definitions else f"{short}_{len(self.names)}"
