@@ -89,6 +89,10 @@ class Shape:
         """The enum, by canonical text."""
         return self.facts.get("enum")
 
+    def item(self, place: int) -> Term:
+        """What the item at a place has to be."""
+        return self.prefix[place] if place < len(self.prefix) else self.items or ANYTHING
+
     @property
     def is_scalar(self) -> bool:
         return not self.types & {"array", "object"}
@@ -119,11 +123,11 @@ def conjunction(a: Shape, b: Shape) -> Shape:
     patterned = dict(a.patterned)
     for name, term in b.patterned.items():
         patterned[name] = patterned[name] & term if name in patterned else term
-    prefix, items = a.prefix or b.prefix, a.items or b.items
+    places = range(max(len(a.prefix), len(b.prefix)))
+    prefix = tuple(a.item(place) & b.item(place) for place in places)
+    items = a.items or b.items
     if a.items is not None and b.items is not None:
         items = a.items & b.items
-    if (a.prefix or b.prefix) and (a.items or a.prefix) and (b.items or b.prefix):
-        rest = [*rest, ("prefixItems", [repr(t.key) for t in (*a.prefix, *b.prefix)])]
     return Shape(
         facts, a.required | b.required, properties, patterned, additional, prefix, items, rest, {**b.notes, **a.notes}
     )

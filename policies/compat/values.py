@@ -205,7 +205,7 @@ class Values:
         if is_closed(y) or ((old is None or not old.nodes) and (new is None or not new.nodes)):
             return
         if where.direction == "response":
-            if is_closed(x) and not (new and new.nodes):
+            if is_closed(x) and not (new and new.nodes) and not is_free(y):
                 return
             if new is None and y.properties:
                 return
