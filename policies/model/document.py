@@ -232,6 +232,20 @@ class Document:
         return found
 
     @cached_property
+    def one_way(self) -> frozenset[str]:
+        """Which of ``readOnly`` and ``writeOnly`` stand anywhere in the document."""
+        found: set[str] = set()
+        todo: list[Any] = [self.tree]
+        while todo:
+            value = todo.pop()
+            if isinstance(value, Mapping):
+                found.update(value.keys() & {"readOnly", "writeOnly"})
+                todo += value.values()
+            elif isinstance(value, list):
+                todo += value
+        return frozenset(found)
+
+    @cached_property
     def security_schemes(self) -> dict[str, Mapping[str, Any]]:
         schemes = (self.tree.get("components") or {}).get("securitySchemes") or {}
         base = "/components/securitySchemes"

@@ -63,7 +63,8 @@ class _Translation:
         self.names: dict[str, str] = {}
         self.waiting: list[tuple[str, Node]] = []
 
-    def schema(self, raw: Any, pointer: str) -> Any:
+    def schema(self, raw: Any, pointer: str, hidden: frozenset[str] = frozenset()) -> Any:
+        """`hidden` are members that a schema around this one (which has it in its ``allOf``) hides."""
         if not isinstance(raw, Mapping):
             return raw if isinstance(raw, bool) else True
         out: dict[str, Any] = {}
@@ -77,7 +78,10 @@ class _Translation:
             if key in _SUBSCHEMA:
                 out[key] = self.schema(value, f"{pointer}/{key}")
             elif key in _SUBSCHEMA_LISTS and isinstance(value, list):
-                out[key] = [self.schema(entry, f"{pointer}/{key}/{i}") for i, entry in enumerate(value)]
+                if key == "allOf":
+                    hidden = hidden | self._hidden_names(raw, pointer)
+                within = hidden if key == "allOf" else frozenset[str]()
+                out[key] = [self.schema(entry, f"{pointer}/{key}/{i}", within) for i, entry in enumerate(value)]
             elif key in _SUBSCHEMA_MAPS and isinstance(value, Mapping):
                 out[key] = {name: self.schema(entry, f"{pointer}/{key}/{name}") for name, entry in value.items()}
             else:
@@ -85,7 +89,7 @@ class _Translation:
         if self.document.is_30:
             self._from_30(raw, out)
         self._integer_range(out)
-        self._required(raw, out)
+        self._required(raw, out, hidden)
         return out
 
     def reference(self, reference: str, pointer: str) -> str:
@@ -127,16 +131,38 @@ class _Translation:
         if "exclusiveMaximum" not in out:
             out["maximum"] = min(out.get("maximum", bounds[1]), bounds[1])
 
-    def _required(self, raw: Mapping[str, Any], out: dict[str, Any]) -> None:
+    def _required(self, raw: Mapping[str, Any], out: dict[str, Any], hidden: frozenset[str]) -> None:
         """A required readOnly property is required of responses only, a writeOnly one of requests only."""
-        properties = raw.get("properties")
-        if not isinstance(out.get("required"), list) or not isinstance(properties, Mapping):
+        if not isinstance(out.get("required"), list):
             return
-        kept = [name for name in out["required"] if not self._is_hidden(properties.get(name))]
+        found = raw.get("properties")
+        properties = found if isinstance(found, Mapping) else {}
+        kept = [name for name in out["required"] if name not in hidden and not self._is_hidden(properties.get(name))]
         if kept:
             out["required"] = kept
         else:
             del out["required"]
+
+    def _hidden_names(self, raw: Any, pointer: str) -> frozenset[str]:
+        """The members that a schema hides, itself or through its ``allOf``, however long the way there."""
+        names: set[str] = set()
+        seen: set[str] = set()
+        todo = [(raw, pointer)] if self.hidden in self.document.one_way else []
+        while todo:
+            raw, pointer = todo.pop()
+            if isinstance(raw, Mapping) and isinstance(raw.get("$ref"), str):
+                target = self.document.resolve({"$ref": raw["$ref"]}, pointer, schema=True)
+                if target.pointer not in seen:
+                    seen.add(target.pointer)
+                    todo.append((target.value, target.pointer))
+            if not isinstance(raw, Mapping):
+                continue
+            properties, parts = raw.get("properties"), raw.get("allOf")
+            if isinstance(properties, Mapping):
+                names.update(name for name, part in properties.items() if self._is_hidden(part))
+            for index, part in enumerate(parts if isinstance(parts, list) else ()):
+                todo.append((part, f"{pointer}/allOf/{index}"))
+        return frozenset(names)
 
     def _is_hidden(self, raw: Any) -> bool:
         if not isinstance(raw, Mapping):

@@ -35,3 +35,23 @@ def test_a_name_given_twice_names_nothing() -> None:
     schemas = {"A": {"$anchor": "text", "type": "string"}, "B": {"$anchor": "text", "type": "integer"}}
     with pytest.raises(UnresolvedReference):
         admits("3.1.0", schemas, {"$ref": "#text"}, "a")
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"required": ["id", "b"], "properties": {"id": {"readOnly": True}}},
+        {"required": ["id", "b"], "allOf": [{"properties": {"id": {"readOnly": True}}}]},
+        {"required": ["id", "b"], "allOf": [{"$ref": "#/components/schemas/Base"}]},
+        {"properties": {"id": {"readOnly": True}}, "allOf": [{"required": ["id", "b"]}]},
+    ],
+)
+def test_a_member_of_the_other_direction_is_not_required_wherever_it_is_declared(schema: dict[str, Any]) -> None:
+    base = {"properties": {"id": {"type": "string", "readOnly": True}}}
+    document = Document({"openapi": "3.1.0", "info": {}, "paths": {}, "components": {"schemas": {"Base": base}}})
+    judged = {
+        direction: validator(standalone(document, Node(schema, ""), direction))  # type: ignore[arg-type]
+        for direction in ("request", "response")
+    }
+    assert (judged["request"].is_valid({"b": 1}), judged["request"].is_valid({})) == (True, False)
+    assert (judged["response"].is_valid({"b": 1}), judged["response"].is_valid({"b": 1, "id": "x"})) == (False, True)
