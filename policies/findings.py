@@ -28,7 +28,8 @@ Proof = Literal["proved", "witnessed", "rule", "unproven"]
 class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that is wrong or changed.
 
-    `pointer` is a JSON pointer into the (new) document, `old_pointer` into the old one. `fix` is the compatible way to
+    `pointer` is a JSON pointer into the (new) document, `old_pointer` into the old one; where they point into a shared
+    definition, `used_at` is the place in the new document that refers to it. `fix` is the compatible way to
     get what was wanted. `witness` is a payload the old contract accepts and the new one refuses (or the other way
     round for responses). `direction` is ``request`` or ``response``.
     """
@@ -38,6 +39,7 @@ class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
     message: str
     pointer: str = ""
     old_pointer: str | None = None
+    used_at: str | None = None
     operation: str | None = None
     direction: Literal["request", "response"] | None = None
     fix: str | None = None

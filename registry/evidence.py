@@ -280,7 +280,7 @@ def comparison_dict(compared: Compared) -> dict[str, Any]:
     comparison = cast("Comparison", compared.change)  # gates know it by its shape only
     plain = comparison.to_dict()
     for finding, printed in zip(comparison.report.findings, plain["findings"], strict=True):
-        printed["fingerprint"], printed["fix"] = finding.fingerprint, finding.fix
+        printed |= {"fingerprint": finding.fingerprint, "fix": finding.fix, "used_at": finding.used_at}
     waived = [msgspec.to_builtins(waiver) for waiver in comparison.report.waived]
     return {"against": compared.number, **plain, "waived": waived}
 

@@ -88,7 +88,8 @@ def findings(items: Iterable[Mapping[str, Any]]) -> None:
         style = SEVERITY_STYLE.get(severity, "")
         out.print(f"[{style}]{severity:7}[/] [bold]{escape(rule)}[/]  {where}".rstrip())
         if place:
-            out.print(f"        [dim]at {escape(str(place))}[/]")
+            used = f", used at {escape(str(finding['used_at']))}" if finding.get("used_at") else ""
+            out.print(f"        [dim]at {escape(str(place))}{used}[/]")
         out.print(f"        {escape(str(finding.get('message', '')))}")
         if finding.get("witness") is not None:
             shown = PROOF.get(str(finding.get("direction")), "proof")

@@ -117,6 +117,7 @@ def _finding(claim: Claim, severity: Severity) -> Finding:
         message=message,
         pointer=claim.new or "",
         old_pointer=claim.old,
+        used_at=claim.used_at,
         operation=claim.operation,
         direction=claim.direction,
         # a change that hurts nobody needs no other way

@@ -254,6 +254,7 @@ class Claim:
     echo: bool = False
     """Another claim tells of the change already; this one is worth telling only if somebody is hurt."""
 
+    used_at: str | None = None
     name: str = ""
     """What people call the place, as the message does: it begins with the operation through which it was met first."""
 

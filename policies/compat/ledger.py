@@ -40,6 +40,16 @@ class Where:
     ) -> Where:
         return replace(self, old=old, new=new, name=self.name if name is None else name, part=part)
 
+    @property
+    def used_at(self) -> str | None:
+        """Where in the new document the definition is used that the place stands in; ``None`` where it stands in the
+        open."""
+        for step in reversed(self.trail):
+            for node in step.new.nodes[:1]:
+                if node.used_at and node.used_at != node.pointer:
+                    return str(node.used_at)
+        return None
+
     def hurts(self, effect: str | None) -> bool:
         """Requests may only widen, responses may only narrow."""
         return effect == "changed" or effect == ("narrowed" if self.direction == "request" else "widened")
@@ -65,6 +75,7 @@ class Ledger:
             direction=where.direction,
             proof="rule",
             echo=where.one_sided,
+            used_at=where.used_at,
             name=where.name,
         )
         if where.operation:

@@ -49,12 +49,14 @@ def _result(subject: Subject, finding: Finding, index: int) -> dict[str, Any]:
     if subject.file:
         region = {"startLine": subject.line_of(finding)}
         place["physicalLocation"] = {"artifactLocation": {"uri": subject.file}, "region": region}
+    used = {"logicalLocations": [{"fullyQualifiedName": finding.used_at}]}
     return {
         "ruleId": finding.rule,
         "ruleIndex": index,
         "level": _LEVEL[finding.severity],
         "message": {"text": advice(finding)},
         "locations": [place],
+        "relatedLocations": [{**used, "message": {"text": "used here"}}] if finding.used_at else [],
         "partialFingerprints": {"weighbridge/v1": finding.fingerprint},
         "properties": {
             "direction": finding.direction,

@@ -136,3 +136,17 @@ components: {securitySchemes: {key: {type: apiKey, in: header, name: X-Key}, bas
 
 def test_what_a_webhook_authenticates_with_is_not_passed_over() -> None:
     assert said(SECURED_HOOK % "key", SECURED_HOOK % "basic")[0] == "unproven"
+
+
+def test_a_change_behind_a_reference_names_the_definition_and_its_use() -> None:
+    shared = BODY + "components:\n  schemas:\n    Item: {type: object, properties: {sku: {type: %s}}}\n"
+    old, new = (
+        shared % ("{type: array, items: {$ref: '#/components/schemas/Item'}}", kind) for kind in ("string", "integer")
+    )
+    (finding,) = compat.check(document(old), document(new), BASELINE).report.findings
+    assert finding.pointer == "/components/schemas/Item/properties/sku"
+    assert finding.used_at == "/paths/~1a/get/responses/200/content/application~1json/schema/items"
+    (plain,) = compat.check(
+        document(BODY % "{type: string}"), document(BODY % "{type: integer}"), BASELINE
+    ).report.findings
+    assert plain.used_at is None
