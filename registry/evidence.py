@@ -280,9 +280,21 @@ def comparison_dict(compared: Compared) -> dict[str, Any]:
     comparison = cast("Comparison", compared.change)  # gates know it by its shape only
     plain = comparison.to_dict()
     for finding, printed in zip(comparison.report.findings, plain["findings"], strict=True):
+        printed["witness"] = _storable(printed["witness"])
         printed |= {"fingerprint": finding.fingerprint, "fix": finding.fix, "used_at": finding.used_at}
     waived = [msgspec.to_builtins(waiver) for waiver in comparison.report.waived]
     return {"against": compared.number, **plain, "waived": waived}
+
+
+def _storable(value: Any) -> Any:
+    """A witness may have to hold what no database takes; it is shown with signs that stand for it."""
+    if isinstance(value, str):
+        return value.replace("\0", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_storable(key): _storable(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_storable(entry) for entry in value]
+    return str(value) if isinstance(value, int) and not -(2**63) <= value < 2**63 else value
 
 
 # -- remembering ------------------------------------------------------------------------------------------------------

@@ -245,7 +245,9 @@ def _alphabet(automata: Sequence[_Automaton]) -> list[int]:
     found = []
     for low, high in zip(cuts, [*cuts[1:], _LAST + 1], strict=True):
         if low < 0xD800 or low >= 0xE000:
-            found.append(next((ord(nice) for nice in _NICE if low <= ord(nice) < high), low))
+            # else a space or what follows it, else anything but NUL, which few can store
+            plain = next((code for code in (0x20, 0x01) if low <= code < high), low)
+            found.append(next((ord(nice) for nice in _NICE if low <= ord(nice) < high), plain))
     return found
 
 

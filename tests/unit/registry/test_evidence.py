@@ -4,10 +4,14 @@ import msgspec
 import orjson
 import pytest
 
-from policies import rulesets
+from policies import compat, rulesets
+from policies.lifecycle import Compared
+from policies.model.document import Document
 from registry import catalogue, evidence, subscriptions
 from registry.errors import Rejected
+from registry.evidence import comparison_dict
 from registry.store import Unit
+from registry.store.collection import require_storable
 from tests.unit.registry.world import ADMIN, APPLICATION, NOW, document, publish, subscribe
 
 
@@ -74,3 +78,16 @@ def test_a_caller_without_the_scope_is_touched_and_not_hurt(unit: Unit) -> None:
     assert impact is not None
     assert [(touched.application, touched.hurt) for touched in impact.touched] == [(APPLICATION.id, False)]
     assert catalogue.live(unit, "stock", 1)[0].number == "1.0.0"
+
+
+def test_a_witness_that_no_database_takes_is_shown_by_signs() -> None:
+    def texts(pattern: str) -> Document:
+        schema = {"type": "string", "pattern": pattern}
+        body = {"required": True, "content": {"application/json": {"schema": schema}}}
+        paths = {"/a": {"post": {"requestBody": body, "responses": {"204": {"description": "done"}}}}}
+        return Document({"openapi": "3.1.0", "info": {"title": "T", "version": "1.0.0"}, "paths": paths})
+
+    made = compat.check(texts(r"^[\x00a]$"), texts("^a$"), rulesets.load("baseline"))
+    (finding,) = comparison_dict(Compared("1.0.0", made))["findings"]
+    assert (finding["rule"], finding["witness"]) == ("compat.pattern-changed", "\N{SYMBOL FOR NULL}")
+    require_storable(finding)
