@@ -46,6 +46,8 @@ class Home(Protocol):
 
     @property
     def now(self) -> float: ...
+    def opened(self) -> None: ...
+    def proved(self, *, answered: bool) -> None: ...
     def succeeded(self) -> None: ...
     def failed(self) -> None: ...
     def put_back(self, line: Line) -> None: ...
@@ -61,6 +63,7 @@ class Line(asyncio.Protocol):
         "_extra",
         "_head_bytes",
         "_interim",
+        "_is_new",
         "_keep",
         "_parser",
         "_paused",
@@ -88,6 +91,7 @@ class Line(asyncio.Protocol):
         self.idle_since = 0.0
         self._parser: Any = httptools.HttpResponseParser(self)
         self._extra = False
+        self._is_new = False
 
     # -- one request --
 
@@ -194,10 +198,15 @@ class Line(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self._is_new = True
+        self.pool.opened()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.transport = None
         self._parser = None  # the parser holds our methods, we hold the parser
+        if self._is_new:
+            self._is_new = False
+            self.pool.proved(answered=False)
         taker = self.taker
         if taker is None:
             self.pool.forget(self)
@@ -213,6 +222,9 @@ class Line(asyncio.Protocol):
             self.close()
             return
         self._answered = True
+        if self._is_new:
+            self._is_new = False
+            self.pool.proved(answered=True)
         self.deadline = min(self._total, self.pool.now + self.pool.idle_seconds)
         if not self.status:
             self._head_bytes += len(data)

@@ -11,6 +11,7 @@ sees is the sum over workers.
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 import time
 from collections import deque
@@ -29,9 +30,12 @@ EJECT_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 RETRY_SHARE = 0.2
 """Retries may be at most this share of recent requests."""
 FORGET_POOL_SECONDS = 300.0
-MAX_CONNECTING = 4
-"""Connections being opened to one upstream at a time. A burst must not overflow the accept queue of a small backend
-(five in Python's standard server): the kernel drops what is too much and asks again a whole second later."""
+FIRST_WINDOW = 6
+"""New connections to one upstream at a time, from opening to the first byte of an answer, until it has shown that it
+takes more. A burst must not overflow the accept queue of a small backend (five in Python's standard server): the kernel
+drops what is too much and asks again a whole second later."""
+SLOW_CONNECT_SECONDS = 0.5
+"""Longer than a round trip: the kernel had to ask again."""
 
 
 class Address:
@@ -61,6 +65,12 @@ class Pool:
         self.probing = False
         self.used_at = upstreams.now
         self.connects = self.failures = self.retries = self.refusals = 0
+        self.window: float = FIRST_WINDOW
+        """Grows by one with every new connection that answers, and slowly once one was dropped, which halves it: TCP's
+        own way (RFC 5681 section 3.1). See `FIRST_WINDOW`."""
+        self._threshold = math.inf
+        self.unproven = 0
+        """Open connections that never answered yet."""
         self._failed_in_a_row = 0
         self._ejections = 0
         self._open_until = 0.0
@@ -90,7 +100,7 @@ class Pool:
         if fresh:
             self._start(self._connect(spec, taker))
             return None
-        self._waiting.append((spec, taker, time.monotonic() + spec.connect_timeout))
+        self._waiting.append((spec, taker, time.monotonic() + spec.first_byte_timeout))
         self._connect_more()
         return None
 
@@ -103,9 +113,9 @@ class Pool:
         return True
 
     def _connect_more(self) -> None:
-        """Open as many connections as there are takers waiting, a few at a time; who waits takes the first that is
+        """Open as many connections as there are takers waiting, within the window; who waits takes the first that is
         free, be it new or given back."""
-        while len(self._tasks) < min(MAX_CONNECTING, len(self._waiting)):
+        while len(self._tasks) < min(self.window - self.unproven, len(self._waiting)):
             self._start(self._connect(self._waiting[0][0], None))
 
     def _start(self, connecting: Coroutine[Any, Any, None]) -> None:
@@ -122,6 +132,7 @@ class Pool:
         """Connect for one taker, or for whoever waits."""
         address = self.address
         self.connects += 1
+        began = time.monotonic()
         try:
             async with asyncio.timeout(spec.connect_timeout):
                 _, line = await asyncio.get_running_loop().create_connection(
@@ -132,12 +143,15 @@ class Pool:
         except (OSError, UnicodeError):  # UnicodeError: a host that cannot be encoded for DNS
             problem = UPSTREAM_UNREACHABLE
         else:
+            if time.monotonic() - began > SLOW_CONNECT_SECONDS:
+                self._narrow()
             if taker is None:
                 self.put_back(line)
             elif not taker.upstream_ready(line):
                 self._gone()
                 self.put_back(line)
             return
+        self._narrow()
         self.failed()
         if taker is not None:
             self._disappoint(taker, problem)
@@ -146,6 +160,21 @@ class Pool:
                 self._disappoint(self._waiting.popleft()[1], problem)
         elif self._waiting:
             self._disappoint(self._waiting.popleft()[1], problem)
+
+    def _narrow(self) -> None:
+        self.window = self._threshold = max(FIRST_WINDOW, self.window / 2)
+
+    def opened(self) -> None:
+        """A connection stands."""
+        self.unproven += 1
+
+    def proved(self, *, answered: bool) -> None:
+        """A new connection answered for the first time, or ended without."""
+        self.unproven -= 1
+        if answered:
+            self.window += 1 if self.window < self._threshold else 1 / self.window
+        if self._waiting and not self.upstreams.closing:
+            self._connect_more()
 
     def _gone(self) -> None:
         """A taker no longer wants a line."""

@@ -2,17 +2,19 @@
 
 import asyncio
 import json
+import select
 import socket
+import threading
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from gateway.upstream import FAILURES_TO_EJECT, MAX_CONNECTING, Address
+from gateway.upstream import FAILURES_TO_EJECT, FIRST_WINDOW, Address
 from policies.model.contract import Upstream
 from tests.backends import Backend, Seen, Wire, echo
 from tests.wire import Gate, OneUpstream, Reply, Route, eventually, gate, on_loop
 
+CLOSE = b"Connection: close\r\n"
 GET = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
 POST = b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"
 
@@ -402,44 +404,68 @@ async def test_nothing_new_goes_to_an_address_that_an_upstream_has_left() -> Non
         assert (len(old.seen), len(new.seen)) == (1, 1)
 
 
+@pytest.mark.parametrize("keeps", [True, False], ids=["keep-alive", "one request a connection"])
+def test_a_burst_does_not_overflow_the_accept_queue_of_a_small_backend(keeps: bool) -> None:
+    """A server that does one thing after the other, with the smallest queue."""
+    stop = threading.Event()
+
+    def serve(server: socket.socket) -> None:
+        while not stop.is_set():
+            try:
+                line, _ = server.accept()
+            except OSError:
+                return
+            with line:
+                while line.recv(65536):
+                    line.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n%b\r\nok" % (b"" if keeps else CLOSE))
+                    if not keeps or not select.select([line], [], [], 0.02)[0]:
+                        break
+
+    @on_loop
+    async def scenario() -> None:
+        with socket.socket() as server:
+            server.bind(("127.0.0.1", 0))
+            server.listen(5)
+            worker = threading.Thread(target=serve, args=(server,))
+            worker.start()
+            try:
+                async with gate(OneUpstream(f"http://127.0.0.1:{server.getsockname()[1]}")) as g:
+                    peers = [await g.connect() for _ in range(60)]
+                    for peer in peers:
+                        await peer.send(GET)
+                    assert [(await peer.reply()).status for peer in peers] == [200] * 60
+                    assert reading(g)["in_flight"] == 0
+            finally:
+                stop.set()
+                server.shutdown(socket.SHUT_RDWR)
+                worker.join()
+
+    scenario()
+
+
 @on_loop
-async def test_a_burst_does_not_overflow_the_accept_queue_of_a_small_backend() -> None:
-    backend = Backend()
-    async with backend, gate(OneUpstream(backend.url)) as g:
-        most = 0
-        pool_of = g.worker.upstreams.pool
-
-        def watched(*arguments: Any) -> Any:
-            nonlocal most
-            pool = pool_of(*arguments)
-            most = max(most, len(pool._tasks))
-            return pool
-
-        g.worker.upstreams.pool = watched  # type: ignore[method-assign]
-        peers = [await g.connect() for _ in range(60)]
-        for peer in peers:
-            await peer.send(GET)
-        assert [(await peer.reply()).status for peer in peers] == [200] * 60
-        assert 1 <= most <= MAX_CONNECTING
-        assert reading(g)["in_flight"] == 0
-
-
-@on_loop
-async def test_who_waits_for_a_connection_takes_one_that_is_given_back() -> None:
-    gathered = asyncio.Event()
+async def test_new_connections_are_counted_until_they_answer() -> None:
+    hold = asyncio.Event()
 
     async def wait(seen: Seen, wire: Wire) -> None:
-        await gathered.wait()
+        await hold.wait()
         await echo(seen, wire)
 
     async with Backend(wait) as backend, gate(OneUpstream(backend.url)) as g:
-        peers = [await g.connect() for _ in range(20)]
+        peers = [await g.connect() for _ in range(40)]
         for peer in peers:
             await peer.send(GET)
-        await eventually(lambda: len(backend.seen) == 20)  # nobody waits behind a slow exchange
-        gathered.set()
-        assert [(await peer.reply()).status for peer in peers] == [200] * 20
-        assert reading(g)["in_flight"] == 0
+        await eventually(lambda: len(backend.seen) == FIRST_WINDOW)
+        await asyncio.sleep(0.05)
+        assert len(backend.seen) == FIRST_WINDOW, "nobody else is let in before somebody was answered"
+        hold.set()
+        assert [(await peer.reply()).status for peer in peers] == [200] * 40
+        (pool,) = g.worker.upstreams._pools.values()
+        assert (pool.window + pool.unproven, reading(g)["in_flight"]) == (FIRST_WINDOW + backend.connections, 0)
+        peers[0].close()
+        backend.drop_connections()
+        await eventually(lambda: reading(g)["idle"] == 0)
+        assert pool.unproven == 0
 
 
 @on_loop
