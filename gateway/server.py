@@ -33,7 +33,7 @@ from gateway.keys import KeyRing
 from gateway.listener import Listener
 from gateway.pipeline import Pipeline, Table
 from gateway.settings import Settings
-from gateway.sink import Sink
+from gateway.sink import Sink, encode_text
 from gateway.snapshots import Snapshots
 from gateway.telemetry import Telemetry
 from gateway.worker import Worker
@@ -298,7 +298,7 @@ def _configure_logging(settings: Settings, journal: Sink) -> None:
 
     class Lines:
         def msg(self, message: str) -> None:
-            journal.put([message], str.encode)
+            journal.put([message], encode_text)
 
         debug = info = warning = warn = error = exception = critical = fatal = failure = msg
 

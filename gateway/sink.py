@@ -17,7 +17,15 @@ from typing import Any
 MAX_WAITING = 64
 """Batches; one is handed over a few times a second."""
 
-Encode = Callable[[Any], bytes]
+PIECE = 256
+"""Lines encoded at a time: the interpreter is held meanwhile, and traffic waits for it."""
+
+Encode = Callable[[list[Any]], bytes]
+"""Turns some items into as many lines, each with its end."""
+
+
+def encode_text(lines: list[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
 
 
 class Sink:
@@ -38,7 +46,7 @@ class Sink:
         self._thread.start()
 
     def put(self, batch: list[Any], encode: Encode) -> None:
-        """Hand over a batch; `encode` turns one item into one line (without its end) in the writing thread."""
+        """Hand over a batch; `encode` is called in the writing thread."""
         if self._queue.qsize() >= MAX_WAITING:
             self.dropped += len(batch)
         else:
@@ -54,9 +62,11 @@ class Sink:
     def _write(self) -> None:
         while (entry := self._queue.get()) is not None:
             batch, encode = entry
-            try:
-                data = memoryview(b"".join(encode(item) + b"\n" for item in batch))
-                while data:
-                    data = data[os.write(self._descriptor, data) :]
-            except (OSError, TypeError, ValueError):
-                self.dropped += len(batch)
+            for start in range(0, len(batch), PIECE):
+                piece = batch[start : start + PIECE]
+                try:
+                    data = memoryview(encode(piece))
+                    while data:
+                        data = data[os.write(self._descriptor, data) :]
+                except (OSError, TypeError, ValueError):
+                    self.dropped += len(piece)

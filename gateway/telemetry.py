@@ -1,9 +1,10 @@
 """What happened, cheaply: counters and histograms in plain lists, and one record per exchange for the access log.
 
-A request pays one dictionary read, a few additions and one append; names, labels and text are made when somebody
-scrapes (`gateway.exposition`) or in the thread that writes the log. Records carry the path template instead of the path
-where a route matched, and never a credential, a query value or a header. What broke the contract is named by pointer
-and code, as the caller was told it: the owner of a backend that strays has to find the place.
+A request pays one dictionary read, a few additions and one append; names and labels are made when somebody scrapes
+(`gateway.exposition`), text in the thread that writes the log, many records in one call. Records carry the path
+template instead of the path where a route matched, and never a credential, a query value or a header. What broke the
+contract is named by pointer and code, as the caller was told it: the owner of a backend that strays has to find the
+place.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from bisect import bisect_left
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
+from msgspec import Struct
+from msgspec.json import Encoder
 
 from gateway.sink import Sink
 from policies.traffic import Exchange, Fault
@@ -44,6 +46,35 @@ class Series:
         self.unevaluated = {"request": 0, "response": 0}
 
 
+class AccessRecord(Struct, tag_field="event", tag="access", omit_defaults=True, gc=False):
+    """One exchange as one line of JSON, member by member; what does not apply is left out."""
+
+    at: str
+    request_id: str
+    method: str
+    path: str
+    status: int
+    ms: float
+    received: int
+    sent: int
+    peer: str
+    upstream_ms: float | None = None
+    contract: str | None = None
+    major: str | None = None
+    operation: str | None = None
+    version: str | None = None
+    site: str | None = None
+    application: str | None = None
+    credential: str | None = None
+    problem: str | None = None
+    request_faults: list[str] | None = None
+    response_faults: list[str] | None = None
+    aborted: bool | None = None
+
+
+encode_records = Encoder().encode_lines
+
+
 class Telemetry:
     """One worker's numbers. `sink` is where access records go, or ``None``."""
 
@@ -55,7 +86,9 @@ class Telemetry:
         self._series: dict[tuple[str, ...], Series] = {}
         self._problems: dict[str, int] = {}
         self._faults: dict[tuple[str, ...], int] = {}
-        self._records: list[tuple[Any, ...]] = []
+        self._records: list[AccessRecord] = []
+        self._second = -1
+        self._time = ""  # of that second, as records begin with it
 
     def series(self, labels: tuple[str, ...]) -> Series:
         found = self._series.get(labels)
@@ -94,30 +127,52 @@ class Telemetry:
         if exchange.request_faults:
             self._note_faults((*labels, exchange.site or "", "request"), len(exchange.request_faults))
         if self.sink is not None:
-            route, caller = exchange.route, exchange.caller
             self._records.append(
-                (
-                    exchange.now,
-                    exchange.request_id,
-                    exchange.method,
-                    exchange.path[:MAX_LOGGED_PATH] if route is None else route.template,
-                    labels,
-                    exchange.version,
-                    exchange.site,
-                    None if caller is None else caller.application.id,
-                    None if caller is None else caller.credential,
-                    exchange.peer,
-                    status,
-                    None if problem is None else problem.slug,
-                    seconds,
-                    upstream_seconds,
-                    received,
-                    sent,
-                    exchange.request_faults or (() if problem is None else problem.errors),
-                    exchange.faults,
-                    aborted,
-                )
+                self._accessed(exchange, labels, status, seconds, upstream_seconds, received, sent, aborted)
             )
+
+    def _accessed(
+        self,
+        exchange: Exchange,
+        labels: tuple[str, ...],
+        status: int,
+        seconds: float,
+        upstream_seconds: float,
+        received: int,
+        sent: int,
+        aborted: bool,
+    ) -> AccessRecord:
+        now = exchange.now
+        second = int(now)
+        if second != self._second:
+            self._second, self._time = second, datetime.fromtimestamp(second, UTC).isoformat()[:19]
+        route, caller, problem = exchange.route, exchange.caller, exchange.problem
+        refused = exchange.request_faults or (() if problem is None else problem.errors)
+        contract, major, operation = labels
+        # positional, because this runs once per exchange
+        return AccessRecord(
+            f"{self._time}.{int((now - second) * 1000):03}+00:00",
+            exchange.request_id,
+            exchange.method,
+            exchange.path[:MAX_LOGGED_PATH] if route is None else route.template,
+            status,
+            _milliseconds(seconds),
+            received,
+            sent,
+            exchange.peer,
+            _milliseconds(upstream_seconds) if upstream_seconds else None,
+            contract or None,
+            major or None,
+            operation or None,
+            exchange.version or None,
+            exchange.site,
+            None if caller is None else caller.application.id,
+            None if caller is None else caller.credential,
+            None if problem is None else problem.slug,
+            _named(refused) if refused else None,
+            _named(exchange.faults) if exchange.faults else None,
+            aborted or None,
+        )
 
     def _note_faults(self, key: tuple[str, ...], number: int) -> None:
         self._faults[key] = self._faults.get(key, 0) + number
@@ -126,7 +181,7 @@ class Telemetry:
         """Hand the records since the last call to the sink."""
         if self._records and self.sink is not None:
             batch, self._records = self._records, []
-            self.sink.put(batch, encode_record)
+            self.sink.put(batch, encode_records)
 
     def reading(self) -> list[Sample]:
         """Samples of everything counted since the worker started."""
@@ -149,39 +204,10 @@ class Telemetry:
         return samples
 
 
-def encode_record(record: tuple[Any, ...]) -> bytes:
-    """One access record as one line of JSON; what does not apply is left out."""
-    (
-        now, request_id, method, path, labels, version, site, application, credential, peer, status, problem,
-        seconds, upstream_seconds, received, sent, request_faults, response_faults, aborted,
-    ) = record  # fmt: skip
-    line = {
-        "event": "access",
-        "at": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds"),
-        "request_id": request_id,
-        "method": method,
-        "path": path,
-        "status": status,
-        "ms": round(seconds * 1000, 3),
-        "upstream_ms": round(upstream_seconds * 1000, 3) if upstream_seconds else None,
-        "received": received,
-        "sent": sent,
-        "contract": labels[0] or None,
-        "major": labels[1] or None,
-        "operation": labels[2] or None,
-        "version": version or None,
-        "site": site,
-        "application": application,
-        "credential": credential,
-        "peer": peer,
-        "problem": problem,
-        "request_faults": _named(request_faults),
-        "response_faults": _named(response_faults),
-        "aborted": aborted or None,
-    }
-    return orjson.dumps({name: value for name, value in line.items() if value is not None})
+def _milliseconds(seconds: float) -> float:
+    return int(seconds * 1e6 + 0.5) / 1000
 
 
-def _named(faults: tuple[Fault, ...]) -> list[str] | None:
+def _named(faults: tuple[Fault, ...]) -> list[str]:
     """The first places and what is wrong with each, ``/body/lines/0/quantity MINIMUM``."""
-    return [f"{fault.pointer[:MAX_LOGGED_POINTER]} {fault.code}" for fault in faults[:MAX_LOGGED_FAULTS]] or None
+    return [f"{fault.pointer[:MAX_LOGGED_POINTER]} {fault.code}" for fault in faults[:MAX_LOGGED_FAULTS]]

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families as prometheu
 
 from gateway.exposition import METRICS, expose, merged
 from gateway.sink import MAX_WAITING, Sink
-from gateway.telemetry import BOUNDS, UNROUTED, Telemetry, encode_record
+from gateway.telemetry import BOUNDS, UNROUTED, Telemetry, encode_records
 from gateway.usage import MAX_SERIES, OTHER, Usage
 from policies.model.access import Application
 from policies.traffic import Caller, Exchange, Fault, Problem
@@ -182,7 +182,7 @@ def test_a_record_names_the_places_that_broke_the_contract() -> None:
     refused = Problem(status=400, slug="validation-failed", title="t", errors=many)
     telemetry.record(exchange(faults=faults), LABELS, 200, 0.001, 0.0, 0, 0, False)
     telemetry.record(exchange(problem=refused), LABELS, 400, 0.001, 0.0, 0, 0, False)
-    strayed, wrong = (json.loads(encode_record(record)) for record in telemetry._records)
+    strayed, wrong = map(json.loads, encode_records(telemetry._records).splitlines())
     assert strayed["response_faults"] == ["/body/lines/0/quantity MINIMUM"]
     assert "request_faults" not in strayed
     assert len(wrong["request_faults"]) == 5
@@ -194,8 +194,7 @@ def test_a_record_leaves_out_what_does_not_apply() -> None:
     telemetry = Telemetry(None)
     telemetry.sink = Sink("/dev/null")
     telemetry.record(exchange(), UNROUTED, 404, 0.001, 0.0, 0, 0, False)
-    (record,) = telemetry._records
-    line = json.loads(encode_record(record))
+    line = json.loads(encode_records(telemetry._records))
     assert set(line) == {"event", "at", "request_id", "method", "path", "status", "ms", "received", "sent", "peer"}
     telemetry.sink.close()
 
@@ -206,7 +205,7 @@ def test_a_sink_that_nobody_reads_drops_and_counts(tmp_path: Path) -> None:
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     sink = Sink(str(pipe))
     for _ in range(MAX_WAITING + 10):
-        sink.put([b"x" * 65_536] * 2, bytes)  # more than a pipe holds
+        sink.put([b"x" * 65_536] * 2, b"".join)  # more than a pipe holds
     assert 0 < sink.dropped <= 20
     os.close(reader)  # the writer gets EPIPE, and every later line is dropped too
     sink.close(5)
@@ -215,6 +214,6 @@ def test_a_sink_that_nobody_reads_drops_and_counts(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_counted() -> None:
     sink = Sink("/dev/full")
-    sink.put([b"a", b"b"], bytes)
+    sink.put([b"a", b"b"], b"".join)
     sink.close(5)
     assert sink.dropped == 2
