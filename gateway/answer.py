@@ -34,8 +34,9 @@ MAX_DISCARD = 65_536
 class Client(Protocol):
     """What a passage needs of its client connection."""
 
-    unread: int
-    """Bytes of the body still to come, or `CHUNKED`; 0 when the request is complete."""
+    @property
+    def unread(self) -> int:
+        """Bytes of the body still to come, or `CHUNKED`; 0 when the request is complete."""
 
     def write(self, data: bytes) -> None: ...
     def hold(self, held: bool) -> None: ...

@@ -1,8 +1,8 @@
 """One client connection: bytes -> heads and bodies, one exchange at a time, replies in the order of the requests.
 
-Heads are cut out of the stream, gated, parsed by llhttp and judged again; only then does a `Passage` begin. While it
-is under way the bytes behind it wait unparsed, and once they wait, reading stops: a client that pipelines pays with its
-own memory. A connection that could not be framed is never read as HTTP again.
+What bytes mean is read in `gateway.reading`; only when a head is whole and has one meaning does a `Passage` begin.
+While it is under way the bytes behind it wait unread, and once they wait, reading stops: a client that pipelines pays
+with its own memory. A connection that could not be framed is never read as HTTP again.
 
 Must not know: policies, upstreams. The one subtle thing: a passage may end inside the very call that began it, so the
 bytes are consumed by one loop (`_advance`), never by recursion.
@@ -12,20 +12,17 @@ from __future__ import annotations
 
 import asyncio
 import math
-import re
 import socket
 import struct
 import time
-from typing import Any, cast
+from typing import cast
 
-import httptools
-
-from gateway import framing, target
-from gateway.fields import LOWER, Fields
-from gateway.framing import CHUNKED, ChunkedEnd, Frame
+from gateway import framing
+from gateway.framing import CHUNKED, Frame
 from gateway.http2 import PREFACE, Http2
 from gateway.passage import Passage
-from gateway.replies import NOT_IMPLEMENTED, REQUEST_TIMEOUT
+from gateway.reading import Requests
+from gateway.replies import REQUEST_TIMEOUT
 from gateway.worker import Worker
 from policies.traffic import Exchange, Problem
 
@@ -34,55 +31,38 @@ HALF_CLOSE_SECONDS = 1.0
 LINGER_SECONDS = 2.0
 """How long unread input is drained after a refusal, so that the reply is not lost to a reset (RFC 9112 section 9.6)."""
 MAX_LINGER = 1_048_576
-_UPGRADE_FIELD = re.compile(rb"(?i)\r\nupgrade:[^\r]*")
-_H2C = re.compile(rb"(?i)\r\nupgrade:[ \t]*h2c[ \t]*\r\n")
-_PERMITTED = {method.encode(): method for method in "DELETE GET HEAD OPTIONS PATCH POST PUT TRACE".split()}
-
 _HEAD, _BODY, _BUSY, _GONE = range(4)
 _PASSAGE, _TURN = 1, 2  # who holds reading back
-
-_NO_UPGRADE = framing.refused("This gateway does not switch protocols.")
 
 
 class Connection(asyncio.Protocol):
     __slots__ = (
         "_advancing",
         "_buffer",
-        "_chunks",
-        "_end",
         "_ended",
-        "_fields",
         "_held",
         "_is_new",
         "_lingered",
-        "_message_complete",
-        "_parser",
         "_passage",
         "_peer",
+        "_requests",
         "_state",
-        "_trailers",
         "_transport",
         "_worker",
         "_write_paused",
         "deadline",
-        "unread",
     )
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._transport: asyncio.Transport | None = None
-        self._parser: Any = None
+        self._requests = Requests(worker.settings)
         self._passage: Passage | None = None
         self._state = _HEAD
         self._buffer = b""
-        self._fields: Fields = []
-        self._trailers: Fields = []
-        self._chunks: list[bytes] = []
-        self._end: ChunkedEnd | None = None
-        self._message_complete = self._advancing = self._write_paused = self._ended = False
+        self._advancing = self._write_paused = self._ended = False
         self._held = self._lingered = 0
         self._is_new = True
-        self.unread = 0
         self.deadline = math.inf
 
     # -- asyncio --
@@ -99,12 +79,11 @@ class Connection(asyncio.Protocol):
         worker.connections.add(self)
         peer = transport.get_extra_info("peername")
         self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
-        self._parser = httptools.HttpRequestParser(self)
         self.deadline = worker.now + worker.settings.head_seconds
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._transport = None
-        self._parser = None  # the parser holds our methods, we hold the parser
+        self._requests.close()
         self._state = _GONE
         self._buffer = b""
         self._worker.left(self)
@@ -148,7 +127,11 @@ class Connection(asyncio.Protocol):
         elif self._state == _HEAD:
             self._next()
 
-    # -- what a passage asks (see `gateway.passage.Client`) --
+    # -- what a passage asks (see `gateway.answer.Client`) --
+
+    @property
+    def unread(self) -> int:
+        return self._requests.unread
 
     def write(self, data: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -230,54 +213,30 @@ class Connection(asyncio.Protocol):
 
     def _read_head(self, data: bytes) -> bytes:
         """Begin a passage with the head at the start of `data`; returns the bytes behind it."""
-        settings = self._worker.settings
         if data.startswith(b"\r\n"):  # RFC 9112 section 2.2: an empty line before a request is ignored
             data = data[2:]
-        end = data.find(b"\r\n\r\n") + 4
-        if end < 4:
-            if framing.is_hopeless(data):
-                self._refuse(framing.BARE_LINE_END)
-            elif len(data) > settings.max_head_bytes:
-                self._refuse(framing.HEAD_TOO_LARGE)
-            elif data:
-                if self.deadline - self._worker.now > settings.head_seconds:
-                    self.deadline = self._worker.now + settings.head_seconds
-                self._buffer = data
-            return b""
-        if end > settings.max_head_bytes:
-            self._refuse(framing.HEAD_TOO_LARGE)
-            return b""
-        head, rest = (data, b"") if end == len(data) else (data[:end], data[end:])
-        line = framing.gate(head, settings.max_target_bytes, settings.max_headers)
-        if isinstance(line, Problem):
-            if head == PREFACE and self._is_new:
+        requests = self._requests
+        size = requests.head(data)
+        if isinstance(size, Problem):
+            if self._is_new and data.startswith(PREFACE):
                 self._become_http2(data)
-                return b""
-            self._refuse(line)
+            else:
+                self._refuse(size, requests.method)
             return b""
-        method = _PERMITTED.get(line[1])
-        if method is None:
-            self._refuse(NOT_IMPLEMENTED)
-            return b""
-        fields = self._parse(head)
-        if fields is None:
-            return b""
-        frame = framing.judge(line[3], fields)
-        if isinstance(frame, Problem):
-            self._refuse(frame, method)
-            return b""
-        split = target.canonical(line[2], frame.host)
-        if isinstance(split, Problem):
-            self._refuse(split, method)
-            return b""
-        self._is_new = False
-        self._begin(Exchange(method, split[0], split[1], fields, self._peer, time.time()), frame, line[3])
-        return rest
+        if size:
+            self._is_new = False
+            self._begin(requests)
+            return data[size:] if size < len(data) else b""
+        if data:
+            self.deadline = min(self.deadline, self._worker.now + self._worker.settings.head_seconds)
+            self._buffer = data
+        return b""
 
     def _become_http2(self, data: bytes) -> None:
         """The client knew beforehand that we speak HTTP/2 (RFC 9113 section 3.3): somebody else takes over."""
-        transport, self._transport, self._parser = self._transport, None, None
+        transport, self._transport = self._transport, None
         assert transport is not None
+        self._requests.close()
         self._state = _GONE
         self._worker.connections.discard(self)
         successor = Http2(self._worker)
@@ -286,83 +245,42 @@ class Connection(asyncio.Protocol):
         successor.connection_made(transport)
         successor.data_received(data)
 
-    def _parse(self, head: bytes) -> Fields | None:
-        fields: Fields = []
-        self._fields = fields
-        self._trailers = []
-        self._message_complete = False
-        try:
-            self._parser.feed_data(head)
-        except httptools.HttpParserUpgrade:
-            # RFC 9110 section 7.8: an Upgrade may be ignored; Java's client offers h2c on every first request
-            if not _H2C.search(head):
-                self._refuse(_NO_UPGRADE)
-                return None
-            self._parser = httptools.HttpRequestParser(self)
-            return self._parse(_UPGRADE_FIELD.sub(b"", head))
-        except httptools.HttpParserError:
-            self._refuse(framing.UNPARSABLE)
-            return None
-        if b" \r\n" in head or b"\t\r\n" in head:
-            fields[:] = [(name, value.rstrip(b" \t")) for name, value in fields]
-        return fields
-
-    def _begin(self, exchange: Exchange, frame: Frame, version: bytes) -> None:
-        length = self.unread = frame.length
-        if (length == 0) != self._message_complete:  # the two judges disagree about where the message ends
-            self._refuse(framing.UNPARSABLE, exchange.method)
-            return
+    def _begin(self, requests: Requests) -> None:
+        frame, version = requests.frame, requests.version
         keep = b"close" not in frame.named if version == b"1.1" else b"keep-alive" in frame.named
-        if length == 0:
+        if frame.length == 0:
             self._state = _BUSY
             self.deadline = math.inf
         else:
             self._state = _BODY
-            self._end = ChunkedEnd() if length == CHUNKED else None
             self.deadline = self._worker.now + self._worker.settings.body_idle_seconds
+        exchange = Exchange(requests.method, requests.path, requests.query, requests.fields, self._peer, time.time())
         passage = self._passage = Passage(self._worker, self, exchange, frame, version, keep)
         passage.begin()
 
     def _read_body(self, data: bytes) -> bytes:
         """Pass on what of `data` belongs to the body; returns the bytes behind it."""
-        if self._end is None:
-            size = min(self.unread, len(data))
-            self.unread -= size
-            ended = self.unread == 0
-        else:
-            found = self._end.find(data)
-            if found is None:
-                self._spoil()
-                return b""
-            ended = found >= 0
-            size = found if ended else len(data)
-            if ended:
-                self.unread = 0
-        piece, rest = (data, b"") if size == len(data) else (data[:size], data[size:])
-        self._chunks = []
-        try:
-            self._parser.feed_data(piece)
-        except httptools.HttpParserError:
-            self._spoil()
-            return b""
-        if ended != self._message_complete or framing.trailers(self._trailers) is not None:
+        requests = self._requests
+        found = requests.body(data)
+        if found is None:
             self._spoil()
             return b""
         passage = self._passage
         if passage is None:
             return b""
+        ended = requests.unread == 0
         if ended:
             self._state = _BUSY
             self.deadline = math.inf
         else:
             self.deadline = self._worker.now + self._worker.settings.body_idle_seconds
-        chunks = self._chunks
-        passage.body(chunks[0] if len(chunks) == 1 else b"".join(chunks), ended)
-        return rest
+        size, piece = found
+        passage.body(piece, ended)
+        return data[size:] if size < len(data) else b""
 
     def _spoil(self) -> None:
         """The body is malformed: nothing behind it can be trusted."""
-        self.unread = CHUNKED
+        self._requests.unread = CHUNKED
         if self._passage is not None:
             self._passage.keep = False
             self._passage.spoiled(framing.UNPARSABLE)
@@ -371,7 +289,7 @@ class Connection(asyncio.Protocol):
         """Answer something that never became an exchange, and close."""
         exchange = Exchange(method, "", "", [], self._peer, time.time())
         self._state = _BUSY
-        self.unread = CHUNKED
+        self._requests.unread = CHUNKED
         passage = self._passage = Passage(self._worker, self, exchange, Frame(), b"1.1", False)
         passage.refuse(problem)
 
@@ -404,17 +322,3 @@ class Connection(asyncio.Protocol):
             self._held &= ~who
             if not self._held and self._transport is not None and not self._transport.is_closing():
                 self._transport.resume_reading()
-
-    # -- httptools --
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._message_complete or self._state == _BODY:
-            self._trailers.append((LOWER[name], value))
-        else:
-            self._fields.append((LOWER[name], value))
-
-    def on_body(self, data: bytes) -> None:
-        self._chunks.append(data)
-
-    def on_message_complete(self) -> None:
-        self._message_complete = True

@@ -17,11 +17,13 @@ import re
 from gateway.framing import refused
 from policies.traffic import Problem
 
-# segments of unreserved characters and sub-delims (but no semicolon); a dot only behind another character
-_PLAIN = re.compile(
+PLAIN = (
     rb"((?:/[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9_~!$&'()*+,=:@.-]*+)++/?|/)"
     rb"(?:\?((?:[!$&-;=?-Z_a-z~\[\]]++|%[0-9A-Fa-f]{2})*+))?"
 )
+"""Path and query of a target that is canonical as it stands: segments of unreserved characters and sub-delims (but no
+semicolon), a dot only behind another character."""
+_PLAIN = re.compile(PLAIN)
 _PATH = re.compile(rb"(?:/(?:;[A-Za-z0-9_~!$&'()*+,;=:@.%-]*+|[A-Za-z0-9_~!$&'()*+,=:@.%-]*+))++")
 _QUERY = re.compile(rb"[!$-~\"]*")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})?")
