@@ -72,7 +72,8 @@ class Admin:
                 accept = next((f.partition(":")[2].strip() for f in fields if f.lower().startswith("accept:")), "")
                 status, media_type, body = await self._answer(method, rest.partition(" ")[0].partition("?")[0], accept)
                 writer.write(
-                    b"%bContent-Type: %b\r\nContent-Length: %d\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
+                    b"%b\r\nContent-Type: %b\r\nContent-Length: %d\r\n"
+                    b"Cache-Control: no-store\r\nConnection: close\r\n\r\n"
                     % (STATUS_LINES[status], media_type.encode(), len(body))
                 )
                 if method != "HEAD":

@@ -96,4 +96,7 @@ def tokens(value: bytes) -> frozenset[bytes]:
 
 def safe_value(text: str) -> bytes:
     """A field value that cannot end its line: control characters and what latin-1 lacks become ``?``."""
-    return bytes(byte if byte >= 0x20 and byte != 0x7F else 0x3F for byte in text.encode("latin-1", "replace"))
+    return text.encode("latin-1", "replace").translate(_SAFE)
+
+
+_SAFE = bytes(byte if byte >= 0x20 and byte != 0x7F else 0x3F for byte in range(256))

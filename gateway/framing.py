@@ -10,6 +10,7 @@ parser sees them, so that one feed of the parser is never more than one message 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from gateway.fields import Fields, is_trusted, tokens
 from policies.traffic import Problem
@@ -71,15 +72,17 @@ def gate(head: bytes, max_target: int, max_headers: int) -> re.Match[bytes] | Pr
 
 class Frame:
     """What the head says about the message: `length` is a count of bytes or `CHUNKED`, `named` what ``Connection``
-    lists, `host` the one Host field."""
+    lists, `host` the one Host field. `passed` is what `gateway.heads` made of the fields, once for all requests of a
+    connection that repeat them."""
 
-    __slots__ = ("expects", "host", "length", "named")
+    __slots__ = ("expects", "host", "length", "named", "passed")
 
     def __init__(self) -> None:
         self.length = 0
         self.expects = False
         self.host = b""
         self.named: frozenset[bytes] = frozenset()
+        self.passed: Any = None
 
 
 def judge(version: bytes, fields: Fields) -> Frame | Problem:

@@ -4,7 +4,8 @@ Nothing is passed on as it came: what was understood is written anew, hop-by-hop
 upstream believes about the caller (identity, addresses, request id, trace) is said by us alone. RFC 9110 section 7.6,
 W3C Trace Context.
 
-Must not know: sockets. The one subtle thing: identity is written once per authenticated caller, not once per request.
+Must not know: sockets. The one subtle thing: identity is written once per authenticated caller, and what of a head goes
+on to upstreams once per head that its connection repeats, not once per request.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from policies.traffic import Caller, Exchange
 VIA = b"1.1 weighbridge"
 _TRACEPARENT = re.compile(rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(-.*)?")
 _MAX_TRACESTATE = 512
+_BEARS_CONTENT = frozenset({"POST", "PUT", "PATCH"})
+"""RFC 9110 section 8.6: a request of these methods says that it has no content, where it has none."""
 
 _process = int.from_bytes(os.urandom(8))
 _sequence = count(1)
@@ -79,69 +82,86 @@ def request_head(
     scheme: bytes = b"http",
 ) -> bytes:
     """The head for the upstream. `target` is its path with query, `length` a count of bytes, `CHUNKED` or ``0``."""
-    named = frame.named
-    parts = [exchange.method.encode("ascii"), b" ", target, b" HTTP/1.1\r\nHost: ", authority, b"\r\n"]
-    traced: list[bytes] = []
-    for name, value in exchange.headers:
-        prefix = TO_UPSTREAM[name]
-        if prefix:
-            if not named or name not in named:
-                parts += (prefix, value, b"\r\n")
-        elif name == b"traceparent":
-            traced.append(value)
-    request_id = exchange.request_id.encode("ascii")
+    passed: Passed | None = frame.passed
+    if passed is None:
+        passed = frame.passed = Passed(exchange.headers, frame, exchange.peer, scheme)
     if length == CHUNKED:
-        parts.append(b"Transfer-Encoding: chunked\r\n")
-    elif length or exchange.method in ("POST", "PUT", "PATCH"):
-        parts.append(b"Content-Length: %d\r\n" % length)
-    if exchange.site is not None:
-        parts.append(b"Weighbridge-Site: %b\r\n" % safe_value(exchange.site))
-    parts.append(
-        b"%bX-Request-Id: %b\r\n%bX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n"
-        b"X-Forwarded-Host: %b\r\nVia: %b\r\n\r\n"
-        % (
+        framing = b"Transfer-Encoding: chunked\r\n"
+    elif length or exchange.method in _BEARS_CONTENT:
+        framing = b"Content-Length: %d\r\n" % length
+    else:
+        framing = b""
+    site = exchange.site
+    return b"".join(
+        (
+            exchange.method.encode("ascii"),
+            b" ",
+            target,
+            b" HTTP/1.1\r\nHost: ",
+            authority,
+            passed.fields,
+            framing,
+            b"" if site is None else b"Weighbridge-Site: %b\r\n" % safe_value(site),
             identity,
-            request_id,
-            _trace(exchange.headers, traced, request_id) if traced else _new_trace(request_id),
-            exchange.peer.encode("ascii", "replace"),
+            b"X-Request-Id: ",
+            request_id := exchange.request_id.encode("ascii"),
+            b"\r\ntraceparent: 00-",
+            passed.trace or request_id,
+            b"-%016x" % ((_process ^ (next(_sequence) << 20)) or 1),
+            passed.about,
+        )
+    )
+
+
+class Passed:
+    """What of one head goes on to upstreams: `fields` are its finished lines, `trace` is the id of the caller's trace
+    (empty where a new one begins), `about` all that stands behind the id of our span: the trace's rest, addresses."""
+
+    __slots__ = ("about", "fields", "trace")
+
+    def __init__(self, fields: Fields, frame: Frame, peer: str, scheme: bytes) -> None:
+        named = frame.named
+        parts = [b"\r\n"]
+        traced: list[bytes] = []
+        for name, value in fields:
+            prefix = TO_UPSTREAM[name]
+            if prefix:
+                if not named or name not in named:
+                    parts += (prefix, value, b"\r\n")
+            elif name == b"traceparent":
+                traced.append(value)
+        self.fields = b"".join(parts)
+        self.trace, rest = _trace(fields, traced)
+        self.about = b"%bX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\nVia: %b\r\n\r\n" % (
+            rest,
+            peer.encode("ascii", "replace"),
             scheme,
             frame.host,
             VIA,
         )
-    )
-    return b"".join(parts)
 
 
-def _span() -> bytes:
-    return b"%016x" % ((_process ^ (next(_sequence) << 20)) or 1)
-
-
-def _new_trace(request_id: bytes) -> bytes:
-    # not sampled: nobody here records spans, and a caller who wanted a trace would have begun one
-    return b"traceparent: 00-%b-%b-00\r\n" % (request_id, _span())
-
-
-def _trace(fields: Fields, traced: list[bytes], request_id: bytes) -> bytes:
+def _trace(fields: Fields, traced: list[bytes]) -> tuple[bytes, bytes]:
     """Continue the caller's trace as its child; an invalid one is not repaired but replaced, with its state."""
     match = _TRACEPARENT.fullmatch(traced[0]) if len(traced) == 1 else None
     if match is None or (match[4] and match[1] == b"00"):
-        return _new_trace(request_id)
+        # not sampled: nobody here records spans, and a caller who wanted a trace would have begun one
+        return b"", b"-00\r\n"
     state = b",".join(value for name, value in fields if name == b"tracestate")
-    flags = b"%02x" % (int(match[3], 16) & 1)
-    lines = b"traceparent: 00-%b-%b-%b\r\n" % (match[2], _span(), flags)
-    return lines + b"tracestate: %b\r\n" % state if 0 < len(state) <= _MAX_TRACESTATE else lines
+    rest = b"-%02x\r\n" % (int(match[3], 16) & 1)
+    return match[2], rest + b"tracestate: %b\r\n" % state if 0 < len(state) <= _MAX_TRACESTATE else rest
 
 
 def reply_head(status: int, fields: Fields, announced: Fields, request_id: str, date: bytes, framing: bytes) -> bytes:
     """The head for the client of a reply from upstream. `fields` are the upstream's, `announced` ours, `framing` the
     finished lines that say how the body ends and what becomes of the connection."""
-    parts = [STATUS_LINES[status]]
+    lines = [STATUS_LINES[status]]
     dated = False
     named = b""
     for name, value in fields:
         prefix = TO_CLIENT[name]
         if prefix:
-            parts += (prefix, value, b"\r\n")
+            lines.append(prefix + value)
             if name == b"date":
                 dated = True
         elif name == b"connection" and value.lower() not in (b"keep-alive", b"close"):
@@ -150,21 +170,18 @@ def reply_head(status: int, fields: Fields, announced: Fields, request_id: str, 
         fields = [(name, value) for name, value in fields if name not in tokens(named) and name != b"connection"]
         return reply_head(status, fields, announced, request_id, date, framing)
     if not dated:
-        parts.append(date)
+        lines.append(date)
     for name, value in announced:
-        parts += (name, b": ", value, b"\r\n")
-    parts.append(b"X-Request-Id: %b\r\n%b\r\n" % (request_id.encode("ascii"), framing))
-    return b"".join(parts)
+        lines.append(name + b": " + value)
+    lines.append(b"X-Request-Id: %b\r\n%b\r\n" % (request_id.encode("ascii"), framing))
+    return b"\r\n".join(lines)
 
 
 def own_head(status: int, fields: Fields, announced: Fields, request_id: str, date: bytes, framing: bytes) -> bytes:
     """The head of a reply that we make ourselves; what the reply says itself wins over what is announced."""
     said = {LOWER[name] for name, _ in fields}
     lines = [STATUS_LINES[status], date]
-    for name, value in fields:
-        lines += (name, b": ", value, b"\r\n")
-    for name, value in announced:
-        if LOWER[name] not in said or LOWER[name] == b"link":
-            lines += (name, b": ", value, b"\r\n")
+    lines += [name + b": " + value for name, value in fields]
+    lines += [name + b": " + value for name, value in announced if LOWER[name] not in said or LOWER[name] == b"link"]
     lines.append(b"X-Request-Id: %b\r\n%b\r\n" % (request_id.encode("ascii"), framing))
-    return b"".join(lines)
+    return b"\r\n".join(lines)

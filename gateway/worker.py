@@ -69,7 +69,7 @@ class Worker:
     def sweep(self) -> None:
         """Enforce every deadline, hand over the log, refresh the date."""
         now = self.now = time.monotonic()
-        self.date_line = b"Date: %b\r\n" % formatdate(usegmt=True).encode("ascii")
+        self.date_line = b"Date: %b" % formatdate(usegmt=True).encode("ascii")
         self.upstreams.sweep(now)
         patience = self._drain_started + DRAIN_IDLE_SECONDS if self.draining else None
         for connection in [c for c in self.connections if c.deadline < now or patience is not None]:

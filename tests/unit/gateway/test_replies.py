@@ -69,5 +69,5 @@ def test_what_may_be_sent_again_says_so() -> None:
 
 
 def test_status_lines() -> None:
-    assert STATUS_LINES[200] == b"HTTP/1.1 200 OK\r\n"
-    assert STATUS_LINES[599] == b"HTTP/1.1 599 \r\n"
+    assert STATUS_LINES[200] == b"HTTP/1.1 200 OK"
+    assert STATUS_LINES[599] == b"HTTP/1.1 599 "
