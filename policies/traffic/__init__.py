@@ -103,6 +103,7 @@ class Exchange:
         "problem",
         "query",
         "release",
+        "reply",
         "reply_headers",
         "request_faults",
         "request_id",
@@ -156,6 +157,8 @@ class Exchange:
         """The declared media type that the request's ``Content-Type`` chose."""
         self.request_faults: tuple[Fault, ...] = ()
         """What request validation reported in ``report`` mode."""
+        self.reply: Any = None
+        """What the operation declares for the reply that came: `policies.traffic.validate_response.Reply`."""
         self.faults: tuple[Fault, ...] = ()
         """What response validation reported."""
         # written by gateway.pipeline

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import orjson
 from msgspec import Struct
@@ -23,27 +22,46 @@ from policies.traffic.validate_schemas import MOST_FAULTS
 Headers = Iterable[tuple[bytes, bytes]]
 """Names in lower case."""
 _MOST_DECODED = 4 * 1024 * 1024
+_MOST_SPELLINGS = 32
+"""Remembered per response: how its backend writes ``Content-Type``."""
 _WINDOW = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _GATEWAY_FIELDS = frozenset(
     {"api-version", "deprecation", "sunset", "link", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id"}
 )
 
 
-class BoundResponse(Struct, frozen=True):
+class BoundResponse:
     """One declared response."""
 
-    payloads: dict[str, BoundPayload]
-    headers: dict[bytes, Reader]
+    __slots__ = ("_chosen", "headers", "payloads")
+
+    def __init__(self, payloads: dict[str, BoundPayload], headers: dict[bytes, Reader]) -> None:
+        self.payloads = payloads
+        self.headers = headers
+        self._chosen: dict[bytes, BoundPayload | None] = {}
+
+    def payload(self, content_type: bytes) -> BoundPayload | None:
+        """The declared payload that a ``Content-Type`` chooses."""
+        if content_type in self._chosen:
+            return self._chosen[content_type]
+        text = field_text(content_type)
+        payload = chosen(self.payloads, text)
+        if payload is not None and payload.media_type.endswith("/*") and is_json(text):
+            payload = BoundPayload(essence(text), True, payload.checker)
+        if len(self._chosen) < _MOST_SPELLINGS:
+            self._chosen[content_type] = payload
+        return payload
 
 
-class Reply(NamedTuple):
+class Reply(Struct, frozen=True, gc=False):
     """One reply's head, with what the operation declares for it found once."""
 
     method: str
     status: int
     headers: Headers
     response: BoundResponse | None
-    content_type: str | None
+    content_type: bytes | None
+    coding: bytes | None
     payload: BoundPayload | None
 
 
@@ -66,7 +84,7 @@ class ResponseJudge:
         """Whether the body must be held back to be judged. In ``report`` mode what is wrong without it is noted now."""
         if status == 304:
             return False
-        reply = self._reply(exchange, status, headers)
+        reply = exchange.reply = self._reply(exchange, status, headers)
         payload = reply.payload
         if payload is not None and payload.judged and payload.checker is not None and exchange.method != "HEAD":
             return True
@@ -79,11 +97,15 @@ class ResponseJudge:
 
     def judge(self, exchange: Exchange, status: int, headers: Headers, body: bytes) -> Problem | None:
         """Judge a whole reply. In ``block`` mode the Problem replaces it."""
-        reply = self._reply(exchange, status, headers)
-        faults = list(self._head_faults(reply))
+        reply: Reply | None = exchange.reply
+        if reply is None or reply.headers is not headers:
+            reply = self._reply(exchange, status, headers)
+        faults = self._head_faults(reply)
         payload = reply.payload
         if payload is not None and payload.judged and exchange.method != "HEAD":
-            faults.extend(self._body_faults(payload, headers, body))
+            found = self._body_faults(payload, reply.coding, body)
+            if found:
+                faults = [*faults, *found]
         if not faults:
             return None
         exchange.faults = tuple(faults[:MOST_FAULTS])
@@ -98,18 +120,23 @@ class ResponseJudge:
 
     def _reply(self, exchange: Exchange, status: int, headers: Headers) -> Reply:
         response = self.declared(status)
-        content_type = _field(headers, b"content-type")
-        payload = None
+        content_type = coding = payload = None
+        for name, value in headers:
+            if name == b"content-type":
+                if content_type is None:
+                    content_type = value
+            elif name == b"content-encoding" and coding is None:
+                coding = value
         if response is not None and content_type is not None:
-            payload = response.payloads.get(content_type) or chosen(response.payloads, content_type)
-            if payload is not None and payload.media_type.endswith("/*") and is_json(content_type):
-                payload = BoundPayload(essence(content_type), True, payload.checker)
-        return Reply(exchange.method, status, headers, response, content_type, payload)
+            payload = response.payload(content_type)
+        return Reply(exchange.method, status, headers, response, content_type, coding, payload)
 
     def _head_faults(self, reply: Reply) -> Sequence[Fault]:
         response = reply.response
         if response is None:
             return (Fault("/status", "UNDECLARED", f"The operation declares no response {reply.status}."),)
+        if not response.headers and reply.payload is not None:
+            return ()
         faults: list[Fault] = []
         for name, reader in response.headers.items():
             values = [field_text(value) for key, value in reply.headers if key == name]
@@ -125,10 +152,9 @@ class ResponseJudge:
             faults.append(Fault("/header/Content-Type", "REQUIRED", "The reply does not name its media type."))
         return faults
 
-    def _body_faults(self, payload: BoundPayload, headers: Headers, body: bytes) -> Sequence[Fault]:
-        coding = _field(headers, b"content-encoding") or ""
-        if coding.lower() not in ("", "identity"):
-            decoded = _decoded(body, coding.lower())
+    def _body_faults(self, payload: BoundPayload, coding: bytes | None, body: bytes) -> Sequence[Fault]:
+        if coding and coding.lower() != b"identity":
+            decoded = _decoded(body, field_text(coding).lower())
             if decoded is None:
                 return (Fault("/body", "NOT_EVALUATED", "The body's content coding could not be undone."),)
             body = decoded
@@ -142,17 +168,10 @@ class ResponseJudge:
         return checker.faults(value, "/body")
 
 
-def _field(headers: Headers, name: bytes) -> str | None:
-    for key, value in headers:
-        if key == name:
-            return field_text(value)
-    return None
-
-
 def _has_body(reply: Reply) -> bool:
     if reply.method == "HEAD" or reply.status in (204, 205, 304):
         return False
-    return _field(reply.headers, b"content-length") != "0"
+    return next((value for name, value in reply.headers if name == b"content-length"), None) != b"0"
 
 
 def _decoded(body: bytes, coding: str) -> bytes | None:
