@@ -40,15 +40,21 @@ class Window:
             return 0
         return self._until_next(now) if slices else self._length
 
-    def take(self, charge: Charge, now: int) -> None:
+    def take(self, charge: Charge, now: int) -> Level:
+        """Call it after `wait`; where one stands then."""
         current = now // self._slice
         slices = self._slices
-        if slices and slices[-1][0] == current:
-            slices[-1][1] += 1
-            slices[-1][2] = now
+        if slices:
+            last = slices[-1]
+            if last[0] == current:
+                last[1] += 1
+                last[2] = now
+            else:
+                slices.append([current, 1, now])
         else:
             slices.append([current, 1, now])
-        self.total += 1
+        self.total = total = self.total + 1
+        return Level(charge, charge.requests - total, -(-(slices[0][2] + self._length - now) // SECOND))
 
     def level(self, charge: Charge, now: int) -> Level:
         reset = self._until_next(now) if self._slices else 0
@@ -89,9 +95,13 @@ class Rate:
         ahead = (tat - now if tat > now else 0) + self._interval - self._tolerance
         return ahead if ahead > 0 else 0
 
-    def take(self, charge: Charge, now: int) -> None:
-        tat = self._tat
-        self._tat = (tat if tat > now else now) + self._interval
+    def take(self, charge: Charge, now: int) -> Level:
+        """Call it after `wait`, which takes up the terms; where one stands then."""
+        tat, interval = self._tat, self._interval
+        self._tat = tat = (tat if tat > now else now) + interval
+        room = self._tolerance - tat + now
+        remaining = room // interval
+        return Level(charge, remaining, -(-((remaining + 1) * interval - room) // SECOND))
 
     def level(self, charge: Charge, now: int) -> Level:
         """Call it after `wait`, which takes up the terms."""
@@ -166,12 +176,13 @@ class MemoryCounters:
             wait = counter.wait(charge, now)
             if wait > longest:
                 longest = wait
-        if not longest:
-            for counter, charge in zip(counters, charges, strict=True):
-                counter.take(charge, now)
+        pairs = zip(counters, charges, strict=True)
+        if longest:
+            levels = tuple([counter.level(charge, now) for counter, charge in pairs])
+        else:
+            levels = tuple([counter.take(charge, now) for counter, charge in pairs])
         if fresh:
             self._sweep(fresh, now)
-        levels = tuple([c.level(charge, now) for c, charge in zip(counters, charges, strict=True)])
         return Standing(levels, _seconds(longest) if longest else None)
 
     async def start(self) -> None:
