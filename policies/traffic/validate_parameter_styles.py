@@ -29,7 +29,9 @@ def reading(parameter: Parameter, shape: Shape) -> Reading:
         fold = None
     is_array = "array" in shape.kinds
     if not is_array and fold is None:
-        return lambda values: decode(_unprefixed(style, name, _one(values)))
+        if style in ("label", "matrix"):
+            return lambda values: decode(_unprefixed(style, name, _one(values)))
+        return lambda values: decode(values[0] if len(values) == 1 else _one(values))
     if style == "form" and explode and is_array:
         return lambda values: [decode(value) for value in values]
     if style in ("spaceDelimited", "pipeDelimited") and explode and is_array:
@@ -55,7 +57,9 @@ def _decoder(parameter: Parameter) -> Callable[[str], str]:
 
 
 def _form_decoded(text: str) -> str:
-    return percent_decoded(text.replace("+", " ") if "+" in text else text)
+    if "+" in text:
+        text = text.replace("+", " ")
+    return percent_decoded(text) if "%" in text else text
 
 
 def _one(values: list[str]) -> str:

@@ -27,7 +27,18 @@ _NOT_PARAMETERS = frozenset({"accept", "content-type", "authorization"})  # Open
 class Reader:
     """One bound parameter: raw texts in, faults out (``None`` when good)."""
 
-    __slots__ = ("_allow_empty", "_checker", "_coerce", "_fallback", "_reading", "name", "pointer", "required", "shape")
+    __slots__ = (
+        "_allow_empty",
+        "_checker",
+        "_coerce",
+        "_fallback",
+        "_is_valid",
+        "_reading",
+        "name",
+        "pointer",
+        "required",
+        "shape",
+    )
 
     def __init__(self, parameter: Parameter, read: Reading, shape: Shape, checker: Checker | None) -> None:
         self.name = parameter.name
@@ -36,6 +47,7 @@ class Reader:
         self.shape = shape
         self._reading = read
         self._checker = checker
+        self._is_valid = None if checker is None else checker.is_valid
         self._coerce = structured(shape)
         self._fallback = self._coerce is not None and shape.is_primitive and "string" in shape.kinds
         self._allow_empty = parameter.raw.get("allowEmptyValue") is True
@@ -47,6 +59,9 @@ class Reader:
             raw = self._reading(values)
         except Malformed as malformed:
             return (Fault(self.pointer, malformed.code, malformed.detail),)
+        coerce, is_valid = self._coerce, self._is_valid
+        if is_valid is None or is_valid(raw if coerce is None else coerce(raw)):
+            return None
         return self.judge_raw(raw)
 
     def judge_raw(self, raw: Any) -> Sequence[Fault] | None:
