@@ -40,10 +40,14 @@ class Checker:
 
     def faults(self, value: Any, pointer: str) -> list[Fault]:
         """At most `MOST_FAULTS`, each below `pointer`."""
-        return [
-            Fault(pointer + _pointer(error.instance_path), code_of(error.kind.name), _detail(error))
-            for error in islice(self._validator.iter_errors(value), MOST_FAULTS)
-        ]
+        found: list[Fault] = []
+        try:
+            for error in islice(self._validator.iter_errors(value), MOST_FAULTS):
+                place = pointer + _pointer(error.instance_path)
+                found.append(Fault(place, code_of(error.kind.name), _detail(error)))
+        except ValueError:  # an error holds a copy of what it is about, and some hundred levels cannot be copied
+            found.append(Fault(pointer, "DEPTH", "The value breaks its schema, too deeply nested to say where."))
+        return found
 
 
 class Schemas:
