@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from policies.traffic import Problem
-from policies.traffic.validate_request_body import ValidateRequestBody, validate_request_body
+from policies.traffic.validate_request_body import (
+    ValidateRequestBody,
+    _names_are_single,
+    validate_request_body,
+)
 from tests.unit.policies.traffic.facts import codes, contract, document, exchange, facts, noted, slug, version
 
 ORDER = {
@@ -80,6 +87,59 @@ def test_a_body_that_breaks_the_contract_is_told_where(body: bytes, expected: li
     refusal = sent(bound(), body)
     assert (refusal.status, refusal.slug) == (400, "validation-failed")
     assert codes(refusal) == expected
+
+
+NAMES = st.sampled_from(["a", "b", ":", "a:", '":', "\\u003a", "é"])
+TEXTS = NAMES | st.sampled_from(["12:30", '"a":1', "{", "x"])
+WRITTEN = st.sampled_from([json.dumps, lambda text: orjson.dumps(text).decode(), lambda text: _escaped(text)])
+
+
+def _escaped(text: str) -> str:
+    return '"' + "".join(f"\\u{ord(character):04x}" for character in text) + '"'
+
+
+def _object(members: list[tuple[str, Any, str]]) -> str:
+    return "{" + ",".join(f"{write(name)} : {value}" for name, write, value in members) + "}"
+
+
+TREES = st.recursive(
+    st.builds(lambda text, write: write(text), TEXTS, WRITTEN) | st.sampled_from(["1", "true", "null", "[]", "1e999"]),
+    lambda inner: (
+        st.lists(st.tuples(NAMES, WRITTEN, inner), max_size=4).map(_object)
+        | st.lists(inner, max_size=3).map(lambda items: "[" + ", ".join(items) + "]")
+    ),
+    max_leaves=12,
+)
+
+
+@given(TREES)
+@example('{"a": {"b": 1}, "a": ":"}')
+@example('{"a": "\\u003a", "a": 1}')
+@example('{"a": 1, "a": "\\u003A:"}')
+def test_names_that_look_single_are(text: str) -> None:
+    doubled = False
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal doubled
+        doubled |= len(dict(pairs)) != len(pairs)
+        return dict(pairs)
+
+    json.loads(text, object_pairs_hook=members)
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return
+    single = _names_are_single(text.encode(), value)
+    assert not (single and doubled)
+    if "u003" not in text:
+        assert single is not doubled
+
+
+def test_a_body_that_is_nested_deeply_is_judged_to_its_end() -> None:
+    depth = 300  # more than orjson writes, and more than the validator explains
+    assert codes(sent(bound(), b'{"a":' * depth + b"1" + b"}" * depth)) == [("/body", "DEPTH")]
+    doubled = b'{"a":' * depth + b'{"b": 1, "b": 2}' + b"}" * depth
+    assert codes(sent(bound(), doubled)) == [("/body", "DUPLICATE_MEMBER")]
 
 
 def test_the_same_name_in_other_objects_is_no_duplicate() -> None:
