@@ -162,11 +162,9 @@ def _microseconds(found: tuple[str, ...]) -> float:
 
 
 def _cpu(pids: tuple[int, ...]) -> float:
-    """User and system seconds of processes, as the kernel has accounted them to the nanosecond where it says so."""
-    total = 0.0
-    for pid in pids:
-        total += int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
-    return total
+    """User and system seconds of processes and all their threads, as the kernel accounts them to the nanosecond."""
+    tasks = [task for pid in pids for task in Path(f"/proc/{pid}/task").iterdir()]
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
 def resident(pids: tuple[int, ...]) -> float:
