@@ -180,10 +180,9 @@ class Passage(Answer):
         """Send the head upstream with what there is of the body; `whole` when that is all of it."""
         exchange = self.exchange
         upstream = exchange.upstream
-        upstreams = self._worker.upstreams
-        address = upstreams.address(upstream.url)
-        self._pool = upstreams.pool(upstream.key, address)
-        target = address.base + upstream.path.encode("ascii")
+        self._pool = self._worker.upstreams.pool(upstream.key, upstream.url)
+        address = self._pool.address
+        target = address.base + exchange.rest.encode("ascii")
         if exchange.query:
             target += b"?" + exchange.query.encode("ascii")
         head = heads.request_head(

@@ -262,7 +262,6 @@ class Upstreams:
         self.busy: set[Line] = set()
         self.closing = False
         self._pools: dict[Hashable, Pool] = {}
-        self._addresses: dict[str, Address] = {}
         self._tls: ssl.SSLContext | None = None
 
     @property
@@ -271,20 +270,12 @@ class Upstreams:
             self._tls = ssl.create_default_context()
         return self._tls
 
-    def address(self, url: str) -> Address:
-        found = self._addresses.get(url)
-        if found is None:
-            if len(self._addresses) > 10_000:
-                self._addresses.clear()
-            found = self._addresses[url] = Address(url)
-        return found
-
-    def pool(self, key: Hashable, address: Address) -> Pool:
+    def pool(self, key: Hashable, url: str) -> Pool:
         """The pool of one upstream at one address; that of an address it has left is emptied by the sweep."""
-        place = (key, address.authority, address.tls)
+        place = (key, url)
         found = self._pools.get(place)
         if found is None:
-            found = self._pools[place] = Pool(self, address)
+            found = self._pools[place] = Pool(self, Address(url))
         return found
 
     def sweep(self, now: float) -> None:

@@ -58,7 +58,6 @@ class Route:
 @dataclass
 class Target:
     url: str
-    path: str
     spec: Upstream
     key: str
 
@@ -82,7 +81,8 @@ class OneUpstream:
 
     def open(self, exchange: Exchange) -> Problem | Awaitable[Problem | None] | None:
         exchange.route, exchange.caller, exchange.site = self.route, self.caller, self.site
-        exchange.upstream = Target(self.url, exchange.path, self.spec, self.name or self.url)
+        exchange.rest = exchange.path
+        exchange.upstream = Target(self.url, self.spec, self.name or self.url)
         exchange.release = self._release
         return self.on_open(exchange)
 

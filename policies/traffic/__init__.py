@@ -149,6 +149,7 @@ class Exchange:
         self.plan: Plan | None = None
         self.site: str | None = None
         self.upstream: Any = None
+        """Which backend serves it: `policies.traffic.authorize_site.Backend`."""
         self.limits: Any = None
         """Where the caller stands after the take: `policies.traffic.limit_rate.Standing`."""
         self.release: Any = None

@@ -15,21 +15,9 @@ from policies.model.contract import DEFAULT_UPSTREAM, SiteParameter, Upstream
 from policies.traffic import Decision, Exchange, Fault, Phase, Policy, Problem, RouteFacts, policy
 
 
-class UpstreamTarget:
-    """Where one exchange goes: `url` is scheme, authority and base path without a trailing slash, `path` what to append
-    (canonical, percent-encoded), `key` names the backend for pools, breakers and metrics."""
-
-    __slots__ = ("key", "path", "spec", "url")
-
-    def __init__(self, url: str, spec: Upstream, key: str, path: str) -> None:
-        self.url = url
-        self.spec = spec
-        self.key = key
-        self.path = path
-
-
 class Backend(Struct, frozen=True):
-    """One upstream of the contract with ``{major}`` filled in."""
+    """One upstream of the contract with ``{major}`` filled in: `url` is scheme, authority and base path without a
+    trailing slash, `key` names the backend for pools, breakers and metrics."""
 
     url: str
     spec: Upstream
@@ -104,7 +92,7 @@ class AuthorizeSite:
                 title="Nothing serves this contract",
                 detail="The contract declares no upstream for this call.",
             )
-        exchange.upstream = UpstreamTarget(backend.url, backend.spec, backend.key, exchange.rest)
+        exchange.upstream = backend
         return None
 
     def _absent(self) -> Problem:

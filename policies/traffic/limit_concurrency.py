@@ -22,7 +22,7 @@ class LimitConcurrency:
         allowance = exchange.allowance
         if allowance is None or (most := allowance.plan.max_concurrent) is None:
             return None
-        key = f"{allowance.subject}:{allowance.plan.name}"
+        key = allowance.name
         if not self._slots.acquire(key, most):
             return Problem(
                 status=429,

@@ -80,11 +80,12 @@ class Counters(Protocol):
 class Allowance:
     """What a plan allows one subject (an application, or a peer address), with its counters' names made once."""
 
-    __slots__ = ("_by_operation", "_general", "_limits", "plan", "subject")
+    __slots__ = ("_by_operation", "_general", "_limits", "name", "plan", "subject")
 
     def __init__(self, plan: Plan, subject: str) -> None:
         self.plan = plan
         self.subject = subject
+        self.name = f"{subject}:{plan.name}"
         self._limits = tuple((limit, self._charge(limit)) for limit in plan.limits)
         self._general = tuple(charge for limit, charge in self._limits if not limit.operations)
         named = {operation for limit in plan.limits for operation in limit.operations}

@@ -60,7 +60,7 @@ def test_a_good_call_is_opened_with_everything_set() -> None:
     assert (made.route.contract, made.route.major, made.route.template) == ("orders", 1, "/orders/{orderId}")
     assert made.route.metric_labels == ("orders", "1", "getOrder")
     assert (made.version, made.parameters) == ("1.0.0", ("17",))
-    assert (made.upstream.url, made.upstream.path) == ("http://hub:1/orders/v1", "/orders/17")
+    assert (made.upstream.url, made.rest) == ("http://hub:1/orders/v1", "/orders/17")
     assert made.caller is not None
     assert made.caller.application.id == "app"
     fields = announced(on, made)
@@ -93,7 +93,7 @@ def matrix_table() -> Table:
 def test_a_matrix_parameter_brings_its_semicolons() -> None:
     outcome, made = opened(matrix_table(), "/orders/v1/matrix/;colour=red,blue")
     assert outcome is None
-    assert (made.parameters, made.upstream.path) == ((";colour=red,blue",), "/matrix/;colour=red,blue")
+    assert (made.parameters, made.rest) == ((";colour=red,blue",), "/matrix/;colour=red,blue")
 
 
 @pytest.mark.parametrize("path", ["/simple/;colour=red", "/orders/;x", "/;x/matrix/;colour=red"])
@@ -116,7 +116,7 @@ def test_what_a_version_does_not_offer_is_refused_in_its_name() -> None:
 
 def test_a_site_goes_to_its_upstream() -> None:
     _, made = opened(table(), query="siteId=DAL-2&limit=5")
-    assert (made.site, made.upstream.url, made.upstream.path) == ("DAL-2", "http://dal:2/orders/v1", "/orders")
+    assert (made.site, made.upstream.url, made.rest) == ("DAL-2", "http://dal:2/orders/v1", "/orders")
 
 
 def test_a_token_is_as_good_as_a_key() -> None:
@@ -247,7 +247,7 @@ def test_without_a_major_the_caller_chooses_then_the_owner() -> None:
     on = table(*versions, contracts=(contract(default_major=2),), applications=(application(pins={}),))
     path = "/orders/orders"
     assert opened(on, path)[1].version == "2.0.0"
-    assert opened(on, path)[1].upstream.path == "/orders"
+    assert opened(on, path)[1].rest == "/orders"
     assert opened(on, path, "", (b"api-version", b"3"))[1].version == "3.0.0"
     assert opened(on, path, "", (b"accept", b"application/json; version=1"))[1].version == "1.0.0"
     both = ((b"api-version", b"3"), (b"accept", b"application/json; version=1"))
