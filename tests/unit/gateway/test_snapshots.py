@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from gateway import snapshots as module
 from gateway.pipeline import Table
 from gateway.settings import Settings
 from gateway.snapshots import CURRENT, PREVIOUS, Snapshots, keep
-from policies.model.snapshot import dumps, loads
+from policies.model.snapshot import Snapshot, dumps, loads
 from tests.unit.gateway.snapshots_made import pipeline, snapshot
 from tests.unit.policies.traffic.facts import NOW
 
@@ -251,6 +252,30 @@ def test_a_gateway_that_starts_alone_serves_from_disk(tmp_path: Path) -> None:
     assert follower.swaps == [3]
     written_at = (tmp_path / CURRENT).stat().st_mtime
     assert follower.snapshots.age(written_at + 60) == 60
+
+
+def test_the_collector_does_not_look_through_snapshots(tmp_path: Path) -> None:
+    resting: list[bool] = []
+
+    builder = pipeline()
+    build = builder.build
+
+    def watched(snapshot: Snapshot, digest: str) -> Table:
+        resting.append(not gc.isenabled())
+        return build(snapshot, digest)
+
+    builder.build = watched  # type: ignore[method-assign]
+    try:
+        keep(tmp_path, feed(3))
+        assert asyncio.run(Snapshots(settings(tmp_path), builder).start())
+        assert resting == [True]
+        assert gc.get_freeze_count() > 0
+        assert gc.isenabled()
+        (tmp_path / CURRENT).write_bytes(b"{")
+        assert not asyncio.run(Snapshots(settings(tmp_path), builder).start())
+        assert gc.isenabled()
+    finally:
+        gc.unfreeze()
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", feed(4)[:-1], feed(4).replace(b'"desk"', b'"dusk"')])
