@@ -254,7 +254,9 @@ class Connection(asyncio.Protocol):
         else:
             self._state = _BODY
             self.deadline = self._worker.now + self._worker.settings.body_idle_seconds
-        exchange = Exchange(requests.method, requests.path, requests.query, requests.fields, self._peer, time.time())
+        exchange = Exchange(
+            requests.method, requests.path, requests.query, requests.fields, self._peer, time.time(), requests.learned
+        )
         passage = self._passage = Passage(self._worker, self, exchange, frame, version, keep)
         passage.begin()
 

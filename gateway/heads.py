@@ -26,18 +26,20 @@ _BEARS_CONTENT = frozenset({"POST", "PUT", "PATCH"})
 """RFC 9110 section 8.6: a request of these methods says that it has no content, where it has none."""
 
 _process = int.from_bytes(os.urandom(8))
+_prefix = f"{_process:016x}"
 _sequence = count(1)
 
 
 def restart_ids() -> None:
     """Give this process its own ids; a forked worker calls it, or it would repeat its parent's."""
-    global _process
+    global _process, _prefix
     _process = int.from_bytes(os.urandom(8)) | 1
+    _prefix = f"{_process:016x}"
 
 
 def new_request_id() -> str:
     """32 lower-case hex digits, never all zero: also usable as a W3C trace id."""
-    return f"{_process:016x}{next(_sequence):016x}"
+    return f"{_prefix}{next(_sequence):016x}"
 
 
 class Identities:

@@ -108,8 +108,10 @@ class Line(asyncio.Protocol):
         self._answered = self._keep = self._interim = self._paused = False
         self._head_bytes = 0
         self._sent = whole
-        self._total = now + spec.total_timeout
-        self.deadline = min(self._total, now + spec.first_byte_timeout) if whole else self._total
+        self.deadline = total = now + spec.total_timeout
+        self._total = total
+        if whole and spec.first_byte_timeout < spec.total_timeout:
+            self.deadline = now + spec.first_byte_timeout
         self.pool.busy.add(self)
         assert self.transport is not None
         self.transport.write(data)
@@ -225,7 +227,8 @@ class Line(asyncio.Protocol):
         if self._is_new:
             self._is_new = False
             self.pool.proved(answered=True)
-        self.deadline = min(self._total, self.pool.now + self.pool.idle_seconds)
+        idle = self.pool.now + self.pool.idle_seconds
+        self.deadline = idle if idle < self._total else self._total
         if not self.status:
             self._head_bytes += len(data)
         try:

@@ -87,7 +87,9 @@ class Passage(Answer):
             self._mode = _STREAM
         if self._frame.expects and length and not self._size:
             self.client.write(CONTINUE)
-        if self._ended or self._kept:
+        if self._ended and not self._kept and self._mode == _STREAM:
+            self._forward(b"", whole=True)
+        elif self._ended or self._kept:
             data, self._kept = b"".join(self._kept), []
             self._size = 0
             self.client.hold(False)

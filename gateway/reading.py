@@ -10,7 +10,7 @@ for byte, what was understood of it is used again and only the request line is r
 - a head is remembered only if its message ends by count and llhttp, too, would keep the connection behind it.
 
 Must not know: exchanges, passages. The one subtle thing: what was understood is shared by the requests that repeat it,
-so nobody may change `fields` or `frame`.
+so nobody may change `fields` or `frame`; what follows from the fields alone may be noted in `learned` (see `Exchange`).
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class Requests:
         "_skipped",
         "fields",
         "frame",
+        "learned",
         "method",
         "path",
         "query",
@@ -68,6 +69,7 @@ class Requests:
         self.method = self.path = self.query = ""
         self.version = b"1.1"
         self.fields: Fields = []
+        self.learned: dict[str, Any] = {}
         self._into = self.fields  # where the parser's header fields go: fields, or trailers
         self.frame = Frame()
         self.unread = 0
@@ -144,6 +146,7 @@ class Requests:
     def _parse(self, head: bytes) -> Problem | None:
         fields: Fields = []
         self.fields = self._into = fields
+        self.learned = {}
         self._complete = False
         try:
             self._parser.feed_data(head)

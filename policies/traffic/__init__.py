@@ -91,6 +91,7 @@ class Exchange:
         "caller",
         "faults",
         "headers",
+        "learned",
         "limits",
         "method",
         "now",
@@ -116,7 +117,14 @@ class Exchange:
     )
 
     def __init__(
-        self, method: str, path: str, query: str, headers: list[tuple[bytes, bytes]], peer: str, now: float
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: list[tuple[bytes, bytes]],
+        peer: str,
+        now: float,
+        learned: dict[str, Any] | None = None,
     ) -> None:
         # written by gateway.connection
         self.method = method
@@ -127,6 +135,8 @@ class Exchange:
         """As sent, without the question mark; still percent-encoded."""
         self.headers = headers
         """Names in lower case, in the order received, repeated fields repeated."""
+        self.learned: dict[str, Any] = {} if learned is None else learned
+        """What was worked out of `headers` alone, shared by the exchanges of a connection that repeats them."""
         self.peer = peer
         self.now = now
         """Unix seconds: time is an argument everywhere below."""

@@ -94,10 +94,12 @@ class Tokens:
 
     def judge(self, exchange: Exchange, authorization: bytes) -> Decision:
         """Set `exchange.caller`, or say why the token is not good. Awaits only where a key is fetched."""
-        scheme, _, token = authorization.partition(b" ")
-        if scheme.lower() != b"bearer":
-            return refused("Only the Bearer scheme is accepted.", error=None)
-        digest = sha256(token).digest()
+        digest: bytes | None = exchange.learned.get("token")
+        if digest is None:
+            scheme, _, token = authorization.partition(b" ")
+            if scheme.lower() != b"bearer":
+                return refused("Only the Bearer scheme is accepted.", error=None)
+            digest = exchange.learned["token"] = sha256(token).digest()
         if self._epoch != self._now_epoch():
             self._epoch = self._now_epoch()
             self._made.clear()
@@ -105,7 +107,7 @@ class Tokens:
         if caller is not None and exchange.now < caller.expires_at:
             exchange.caller = caller
             return None
-        return self._judge_new(exchange, token.strip(), digest)
+        return self._judge_new(exchange, authorization.partition(b" ")[2].strip(), digest)
 
     def _judge_new(self, exchange: Exchange, token: bytes, digest: bytes) -> Decision:
         if len(token) > LONGEST:
