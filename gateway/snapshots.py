@@ -23,7 +23,7 @@ import httpx
 import structlog
 
 from gateway.settings import Settings
-from policies.model.snapshot import Snapshot, SnapshotRefused, loads
+from policies.model.snapshot import Snapshot, SnapshotDamaged, SnapshotRefused, loads, unseal
 
 WAIT_SECONDS = 10
 """How long the registry may hold a poll open when nothing changed."""
@@ -116,39 +116,46 @@ class Snapshots(Generic[T]):
 
     async def _follow(self) -> None:
         failures = 0
+        in_touch = False
         timeout = httpx.Timeout(5.0, connect=2.0, read=WAIT_SECONDS + 5.0)
         key = self._settings.registry_key.get_secret_value()
+        credential = {"Authorization": f"Bearer {key}"} if key else {}
         async with httpx.AsyncClient(
             base_url=self._settings.registry_url,
-            headers={"Authorization": f"Bearer {key}", "Accept": "application/json"},
+            headers={"Accept": "application/json", **credential},
             timeout=timeout,
             trust_env=False,
         ) as client:
             while True:
-                began = time.monotonic()
+                began, held = time.monotonic(), in_touch
                 try:
-                    news = await self._poll(client)
-                    failures = 0
+                    news = await self._poll(client, hold=in_touch)
+                    failures, in_touch = 0, True
                 except Exception as error:  # whatever it is, a gateway goes on serving what it has
-                    failures += 1
+                    failures, in_touch = failures + 1, False
                     self._refuse(str(error)) if isinstance(error, SnapshotRefused) else self._failed(error)
                     ceiling = min(BACKOFF_RANGE[1], BACKOFF_RANGE[0] * 2 ** min(failures, 10))
                     await asyncio.sleep(random.uniform(ceiling / 2, ceiling))  # noqa: S311 - spreads gateways out
                     continue
-                if not news and time.monotonic() - began < LEAST_PAUSE:
+                if not news and held and time.monotonic() - began < LEAST_PAUSE:
                     await asyncio.sleep(LEAST_PAUSE)
 
-    async def _poll(self, client: httpx.AsyncClient) -> bool:
-        """One conditional GET; returns whether something new is being served."""
-        headers = {} if self._seen is None else {"If-None-Match": f'"{self._seen}"'}
-        # a gateway that has nothing to serve does not wait for news
-        wait = {} if self._seen is None else {"wait": str(WAIT_SECONDS)}
+    async def _poll(self, client: httpx.AsyncClient, *, hold: bool) -> bool:
+        """One conditional GET; returns whether something new is being served. `hold` lets the registry wait for news:
+        not at first and not after an outage, when the question is whether what is being served is still true."""
+        before = self._seen
+        headers = {} if before is None else {"If-None-Match": f'"{before}"'}
+        wait = {"wait": str(WAIT_SECONDS)} if hold and before is not None else {}
         reply = await client.get("/v1/snapshot", params=wait, headers=headers)
         if reply.status_code == 304:
             if self.current is not None and self.current.digest == self._seen:
                 self._confirmed_at = self._clock()
                 self.last_error = None
             return False
+        if reply.status_code in (401, 403):
+            raise RegistryRefused(
+                f"the registry answered {reply.status_code}: set WEIGHBRIDGE_GATEWAY_REGISTRY_KEY to a management key"
+            )
         if reply.status_code != 200:
             raise RegistryRefused(f"the registry answered {reply.status_code}")
         # remember it before it is built: one that is refused is not fetched again until it changes
@@ -157,7 +164,11 @@ class Snapshots(Generic[T]):
             self._confirmed_at = self._clock()
             self.last_error = None
             return False
-        table = await asyncio.to_thread(self._build, reply.content)
+        try:
+            table = await asyncio.to_thread(self._build, reply.content)
+        except SnapshotDamaged:
+            self._seen = before  # damaged on its way: the next copy may be whole
+            raise
         self._confirmed_at = self._clock()
         self.last_error = None
         self._swap(table, "registry")
@@ -202,12 +213,12 @@ def keep(state_dir: Path, data: bytes) -> None:
     fresh = state_dir / f"{CURRENT}.{os.getpid()}"
     with _locked(state_dir):
         try:
-            with fresh.open("wb") as file:
+            with open(fresh, "wb", opener=_privately) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            # another worker may have kept the very same: then the generation before must not be lost
-            if current.exists() and current.read_bytes() != data:
+            # another worker may have kept the very same, or the disk damaged it: the generation before must not be lost
+            if current.exists() and _is_another(current.read_bytes(), data):
                 current.replace(previous)
             fresh.replace(current)
         except OSError:
@@ -218,6 +229,22 @@ def keep(state_dir: Path, data: bytes) -> None:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+
+def _privately(path: str, flags: int) -> int:
+    """It holds digests of credentials, and who may call what: nobody else's to read."""
+    return os.open(path, flags, 0o600)
+
+
+def _is_another(kept: bytes, data: bytes) -> bool:
+    """Is what was kept a whole snapshot, and not this one?"""
+    if kept == data:
+        return False
+    try:
+        unseal(kept)
+    except SnapshotRefused:
+        return False
+    return True
 
 
 @contextmanager

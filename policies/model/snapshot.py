@@ -28,6 +28,10 @@ class SnapshotRefused(ValueError):
     """The bytes are not a snapshot this build may serve; the message says why."""
 
 
+class SnapshotDamaged(SnapshotRefused):
+    """The bytes are not those that were written: a second copy of the same snapshot may well be whole."""
+
+
 class Snapshot(Struct, frozen=True, kw_only=True):
     """Everything a gateway needs to serve. `revision` grows with every change; `compiled_at` is unix seconds.
 
@@ -65,22 +69,29 @@ def loads(data: bytes) -> tuple[Snapshot, str]:
 
     Raises `SnapshotRefused` for anything that is not a whole, unaltered, self-consistent snapshot of our format.
     """
-    try:
-        envelope = msgspec.json.decode(data, type=_Envelope)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise SnapshotRefused(f"not a snapshot: {error}") from error
-    if envelope.format != FORMAT:
-        raise SnapshotRefused(f"snapshot format {envelope.format} is not the format {FORMAT} that this gateway reads")
-    body = bytes(envelope.snapshot)
-    if digest_of(body) != envelope.digest:
-        raise SnapshotRefused("checksum does not match: the snapshot was truncated or altered")
+    body, digest = unseal(data)
     try:
         snapshot = msgspec.json.decode(body, type=Snapshot)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SnapshotRefused(f"not a snapshot: {error}") from error
     if faults := list(faults_of(snapshot)):
         raise SnapshotRefused("snapshot contradicts itself: " + "; ".join(faults[:5]))
-    return snapshot, envelope.digest
+    return snapshot, digest
+
+
+def unseal(data: bytes) -> tuple[bytes, str]:
+    """Verify; returns the ``snapshot`` member and its digest. Raises `SnapshotRefused`, as `SnapshotDamaged` where the
+    bytes were truncated or altered."""
+    try:
+        envelope = msgspec.json.decode(data, type=_Envelope)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SnapshotDamaged(f"not a snapshot: {error}") from error
+    if envelope.format != FORMAT:
+        raise SnapshotRefused(f"snapshot format {envelope.format} is not the format {FORMAT} that this gateway reads")
+    body = bytes(envelope.snapshot)
+    if digest_of(body) != envelope.digest:
+        raise SnapshotDamaged("checksum does not match: the snapshot was truncated or altered")
+    return body, envelope.digest
 
 
 def digest_of(body: bytes) -> str:
