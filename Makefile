@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench check static docs lock format clean
+.PHONY: help demo test soak bench check static docs lock format clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -13,6 +13,9 @@ demo: .venv/runtime ## install and run registry, gateway and demo backends (Ctrl
 
 test: .venv/dev ## install what tests need and run all of them, on real PostgreSQL and Valkey
 	$(BIN)/pytest $(ARGS)
+
+soak: .venv/dev ## knock the gateway over: everything around it fails under load (about fifteen minutes)
+	$(BIN)/pytest -m soak tests/soak $(ARGS)
 
 bench: .venv/dev ## measure the gateway beside nginx and HAProxy (installs them from Debian packages)
 	@command -v wrk haproxy nginx >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends wrk haproxy nginx-light; }

@@ -1,0 +1,481 @@
+"""The rig of a soak: gateways as real processes, a registry's feed, a backend that counts, and the steady load.
+
+*Clean* is said in one place, `Load.clean`: no wrong answer, no reset, and a p99 that stays near that of the calm. What
+was measured is handed to `measured` and printed when the run ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import pytest
+import uvloop
+
+from tests.backends import Backend, Seen, Wire
+from tests.soak import scene
+
+P = ParamSpec("P")
+ROOT = Path(__file__).parent.parent.parent
+CLIENTS = 20
+PAUSE = 0.04
+"""Between two calls of one client: about 400 calls a second in all, which leaves a small machine room for the rest."""
+BUSY_MACHINE = 0.25
+"""Seconds; a p99 below this is never held against the gateway, since a neighbour on the machine can cause it."""
+
+measurements: list[tuple[str, str]] = []
+
+
+def measured(scenario: str, **numbers: object) -> None:
+    """Note what was seen, for the table at the end of the run."""
+    measurements.append((scenario, ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in numbers.items())))
+
+
+def soak(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """A long test on uvloop, run by `make soak` only."""
+
+    @pytest.mark.soak
+    @pytest.mark.timeout(240)
+    @wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(test(*args, **kwargs))
+
+    return run
+
+
+async def until(condition: Callable[[], bool | Coroutine[Any, Any, bool]], within: float = 10.0) -> float:
+    """Wait until something holds; returns the seconds it took."""
+    began = time.monotonic()
+    while True:
+        holds = condition()
+        if holds if isinstance(holds, bool) else await holds:
+            return time.monotonic() - began
+        assert time.monotonic() - began < within, f"not within {within} s"
+        await asyncio.sleep(0.02)
+
+
+# -- what stands around a gateway -------------------------------------------------------------------------------------
+
+
+async def echo(seen: Seen, wire: Wire) -> None:
+    body = json.dumps({"target": seen.target, "connection": seen.connection}).encode()
+    await wire.reply(200, body, ("Content-Type", "application/json"))
+
+
+class Counting(Backend):
+    """Echoes what was asked, so that a wrong answer shows, and counts by path without keeping anything."""
+
+    def __init__(self) -> None:
+        super().__init__(self._answer)
+        self.calls: Counter[str] = Counter()
+        self.then = echo
+
+    async def _answer(self, seen: Seen, wire: Wire) -> None:
+        self.seen.clear()
+        self.calls[seen.target.partition("?")[0]] += 1
+        await self.then(seen, wire)
+
+
+@dataclass
+class Feed:
+    """The snapshot feed as a registry serves it, down to the long poll. `stop` and `start` are its death and return."""
+
+    data: bytes = b""
+    port: int = 0
+    polls: int = 0
+
+    async def __aenter__(self) -> Feed:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        self._changed = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def publish(self, data: bytes) -> None:
+        self.data = data
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    @property
+    def etag(self) -> bytes:
+        # the checksum as the envelope states it, or something else where a test broke it
+        return b'"%b"' % (self.data.split(b'"', 6)[5] if self.data.startswith(b'{"format"') else b"broken")
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                self.polls += 1
+                if self.etag in head and b"wait=" in head:
+                    try:
+                        async with asyncio.timeout(5):
+                            await self._changed.wait()
+                    except TimeoutError:
+                        pass
+                if self.etag in head:
+                    writer.write(b"HTTP/1.1 304 Not Modified\r\nETag: %b\r\n\r\n" % self.etag)
+                else:
+                    answer = b"HTTP/1.1 200 OK\r\nETag: %b\r\nContent-Length: %d\r\n\r\n"
+                    writer.write(answer % (self.etag, len(self.data)) + self.data)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, OSError, asyncio.CancelledError):
+            pass
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+
+
+# -- gateways ---------------------------------------------------------------------------------------------------------
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nothing listens on now, outside the range that the kernel gives to clients."""
+    found = []
+    for port in range(14_000 + os.getpid() % 200 * 4, 15_000):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise RuntimeError("no free ports")
+
+
+@dataclass
+class Gateway:
+    """One gateway of `workers` processes. `more` are settings; `files` caps its descriptors; `wrapper` is Python that
+    runs before it, for what only the process itself can be made to see."""
+
+    state: Path
+    registry: str
+    workers: int = 1
+    more: dict[str, str] = field(default_factory=dict)
+    files: int | None = None
+    wrapper: str = ""
+    stdout: Any = None
+    stderr: Any = None
+
+    def __post_init__(self) -> None:
+        self.port, self.admin = free_ports(2)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        settings = {
+            "HOST": "127.0.0.1",
+            "PORT": str(self.port),
+            "ADMIN_PORT": str(self.admin),
+            "REGISTRY_URL": self.registry,
+            "REGISTRY_KEY": "wbo_soak",
+            "STATE_DIR": str(self.state),
+            "WORKERS": str(self.workers),
+            "ACCESS_LOG": str(self.state / "access.log"),
+            **self.more,
+        }
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("WEIGHBRIDGE_")}
+        environment = {**clean, **{f"WEIGHBRIDGE_GATEWAY_{name}": value for name, value in settings.items()}}
+        self.state.mkdir(parents=True, exist_ok=True)
+        run = f"import runpy, sys; {self.wrapper}\nsys.argv = ['weighbridge', 'gateway']; "
+        code = run + "runpy.run_module('weighbridge', run_name='__main__')"
+        files = self.files
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", code],
+                cwd=ROOT,
+                env=environment,
+                stdout=self.stdout,
+                stderr=log if self.stderr is None else self.stderr,
+                preexec_fn=files and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))),
+            )
+
+    async def ready(self, within: float = 15.0) -> float:
+        """Wait for it; returns the seconds it took."""
+
+        async def is_ready() -> bool:
+            assert self.process is not None
+            assert self.process.poll() is None, self.log
+            return (await self.readyz())[0] == 200
+
+        return await until(is_ready, within)
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    @property
+    def pids(self) -> list[int]:
+        """Every process of it, the parent first."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [self.pid, *map(int, children)]
+
+    @property
+    def worker_pids(self) -> list[int]:
+        return self.pids[1:] or [self.pid]
+
+    @property
+    def log_path(self) -> Path:
+        return self.state.with_name(f"{self.state.name}.log")
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text()
+
+    def signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    async def ended(self, within: float = 15.0) -> int:
+        assert self.process is not None
+        process = self.process
+        await until(lambda: process.poll() is not None, within)
+        return process.returncode
+
+    async def readyz(self) -> tuple[int, dict[str, Any]]:
+        """Status and document, ``0`` where nobody answers."""
+        status, body = await self._admin("/readyz")
+        return status, json.loads(body) if body else {}
+
+    async def revision(self) -> int:
+        """The oldest that any worker serves."""
+        told = (await self.readyz())[1].get("snapshot")
+        return int(told["revision"]) if told else 0
+
+    async def metric(self, name: str) -> float:
+        """The sum over all its series."""
+        _, body = await self._admin("/metrics")
+        lines = [line for line in body.decode().splitlines() if line.startswith((f"{name}{{", f"{name} "))]
+        return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+    async def _admin(self, path: str) -> tuple[int, bytes]:
+        try:
+            async with asyncio.timeout(5):
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.admin)
+                writer.write(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path.encode())
+                answer = await reader.read()
+                writer.close()
+        except (OSError, TimeoutError):
+            return 0, b""
+        head, _, body = answer.partition(b"\r\n\r\n")
+        return (int(head.split(b" ")[1]), body) if body else (0, b"")
+
+    def footprint(self) -> tuple[int, int]:
+        """Open descriptors, and resident MB, of all its processes."""
+        files = sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in self.pids)
+        pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.pids)
+        return files, pages * resource.getpagesize() // 1_048_576
+
+    async def stop(self) -> None:
+        process = self.process
+        if process is not None and process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            await asyncio.sleep(0.05)
+            process.send_signal(signal.SIGTERM)
+            try:
+                await self.ended(10)
+            except AssertionError:
+                process.kill()
+                process.wait()
+
+
+@asynccontextmanager
+async def running(*gateways: Gateway) -> AsyncIterator[None]:
+    """Start them, wait until they are ready, and stop them."""
+    try:
+        for gateway in gateways:
+            gateway.start()
+        for gateway in gateways:
+            await gateway.ready()
+        yield
+    finally:
+        for gateway in gateways:
+            await gateway.stop()
+
+
+# -- clients ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    seconds: float
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Client:
+    """One caller with one kept-alive connection; `ask` raises `OSError` or `EOFError` where the answer breaks off."""
+
+    def __init__(self, port: int, plan: str = "wide") -> None:
+        self.port = port
+        self.plan = plan
+        self._wire: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(self, path: str, *, method: str = "GET", body: bytes = b"", headers: str = "") -> Answer:
+        began = time.monotonic()
+        if self._wire is None:
+            self._wire = await asyncio.open_connection("127.0.0.1", self.port, limit=2**20)
+        reader, writer = self._wire
+        framing = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
+        head = f"{method} {path} HTTP/1.1\r\nHost: gate\r\nX-API-Key: {scene.key(self.plan)}\r\n{framing}{headers}\r\n"
+        try:
+            writer.write(head.encode() + body)
+            lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+            fields = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:] if line)}
+            answer = await reader.readexactly(int(fields.get("content-length", "0")))
+        except BaseException:
+            self.close()
+            raise
+        if fields.get("connection") == "close":
+            self.close()
+        return Answer(int(lines[0].split()[1]), fields, answer, time.monotonic() - began)
+
+    def close(self) -> None:
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire[1].close()
+
+
+async def statuses(port: int, path: str, count: int, *, plan: str = "wide", at_once: int = 20) -> Counter[int | str]:
+    """Make `count` calls, `at_once` at a time, and count how they ended."""
+    seen: Counter[int | str] = Counter()
+    left = iter(range(count))
+
+    async def call() -> None:
+        client = Client(port, plan)
+        for _ in left:
+            try:
+                seen[(await client.ask(path)).status] += 1
+            except (OSError, EOFError) as error:
+                seen[type(error).__name__] += 1
+        client.close()
+
+    await asyncio.gather(*(call() for _ in range(at_once)))
+    return seen
+
+
+class Load:
+    """Twenty steady callers of the stable route, spread over the gateways. With `reconnect` each call has a connection
+    of its own; `may_be_refused` is for gateways that are meant to end: a refused connect is no answer lost."""
+
+    def __init__(self, *gateways: Gateway, reconnect: bool = False, may_be_refused: bool = False) -> None:
+        self._gateways = gateways
+        self._reconnect = reconnect
+        self._may_be_refused = may_be_refused
+        self.faults: Counter[str] = Counter()
+        self.samples: list[tuple[float, float]] = []
+        self.refused = 0
+        self._calm = 0.0
+        self._before: list[tuple[int, int]] = []
+        self._since = 0.0
+
+    async def __aenter__(self) -> Load:
+        self._stop = False
+        ports = [gateway.port for gateway in self._gateways]
+        self._tasks = [asyncio.create_task(self._call(ports[i % len(ports)], i)) for i in range(CLIENTS)]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def stop(self) -> None:
+        self._stop = True
+        await asyncio.gather(*self._tasks)
+
+    async def _call(self, port: int, number: int) -> None:
+        client = Client(port)
+        count = 0
+        await asyncio.sleep(PAUSE * number / CLIENTS)
+        while not self._stop:
+            count += 1
+            path = f"/steady/v1/items/{number * 1_000_000 + count}"
+            began = time.monotonic()
+            try:
+                async with asyncio.timeout(30):
+                    answer = await client.ask(path)
+                if answer.status != 200 or not answer.json()["target"].endswith(path[10:]):
+                    self.faults[f"{answer.status} {answer.body[:200]!r}"] += 1
+            except ConnectionRefusedError:
+                self.refused += 1
+                if not self._may_be_refused:
+                    self.faults["refused"] += 1
+            except (OSError, EOFError, TimeoutError) as error:
+                self.faults[f"{type(error).__name__}: {error}"] += 1
+            self.samples.append((began, time.monotonic() - began))
+            if self._reconnect:
+                client.close()
+            await asyncio.sleep(PAUSE)
+        client.close()
+
+    async def calm(self, seconds: float = 2.0) -> None:
+        """Measure what it is like before anything happens."""
+        await asyncio.sleep(1.0)
+        began = time.monotonic()
+        await asyncio.sleep(seconds)
+        self._calm = self.p99(began)
+        self._before = [gateway.footprint() for gateway in self._gateways]
+        self._since = time.monotonic()
+
+    def p99(self, since: float) -> float:
+        times = sorted(seconds for began, seconds in self.samples if began >= since)
+        return times[len(times) * 99 // 100] if times else 0.0
+
+    def clean(self, scenario: str, *, p99: bool = True, growth: bool = True, **numbers: object) -> None:
+        """Since `calm`: no wrong answer, no reset, a p99 near the calm one, and nothing grew."""
+        now = self.p99(self._since)
+        told: dict[str, object] = {
+            "calls": sum(began >= self._since for began, _ in self.samples),
+            "faults": sum(self.faults.values()),
+            "p99_calm_ms": round(self._calm * 1000, 1),
+            "p99_ms": round(now * 1000, 1),
+        }
+        if growth:
+            after = [gateway.footprint() for gateway in self._gateways]
+            files = max(a[0] - b[0] for a, b in zip(after, self._before, strict=True))
+            memory = max(a[1] - b[1] for a, b in zip(after, self._before, strict=True))
+            told |= {"fd": f"{files:+d}", "RSS_MB": f"{memory:+d}"}
+        measured(scenario, **told, **numbers)
+        assert not self.faults, self.faults.most_common(5)
+        if p99:
+            assert now <= max(3 * self._calm, BUSY_MACHINE)
+        if growth:
+            assert files <= 2 * CLIENTS
+            assert memory <= 50
