@@ -2,7 +2,8 @@
 
 A single worker runs in the process itself. Several are forked, each with its own ``SO_REUSEPORT`` socket, so that the
 kernel spreads connections and a worker that dies takes only its own with it; the parent only watches, restarts and
-passes signals on.
+passes signals on. It keeps every socket open: what has connected waits there for the next worker. A worker that is told
+to end while the parent goes on asks for its replacement first, so workers can be replaced one by one.
 
 Must not know: what a request is. The one subtle thing: sockets are bound before anything else, and once without
 ``SO_REUSEPORT``, because with it two gateways would quietly share a port that one of them should have been refused.
@@ -12,10 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import shutil
 import signal
 import socket
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, replace
@@ -40,6 +41,8 @@ from gateway.worker import Worker
 
 CANNOT_START = 2
 RESTART_SECONDS = 1.0
+PARENT_SECONDS = 0.1
+"""A signal may go to the whole group of processes: so long a worker waits to see whether its parent ends as well."""
 
 _log = structlog.get_logger("gateway")
 
@@ -57,7 +60,9 @@ class Place:
     admin: socket.socket | None
     directory: Path
     parent: int | None = None
-    """Readable once the parent process has died."""
+    """Readable once the parent process ends, in order or not."""
+    asks: int | None = None
+    """Takes the index of a worker that wants to be replaced; the parent looks when it gets ``SIGUSR1``."""
 
 
 def serve(settings: Settings) -> int:
@@ -115,47 +120,63 @@ def _listeners(settings: Settings) -> list[socket.socket]:
 
 
 def _supervise(settings: Settings, places: list[Place]) -> int:
-    """Fork, watch, restart, pass signals on."""
-    running: dict[int, Place] = {}
+    """Fork, watch, restart; end the workers by ending the pipe that all of them read."""
+    running: dict[int, tuple[Place, float]] = {}
     stopping = False
+    alive, asks = os.pipe(), os.pipe()
+    os.set_blocking(asks[0], False)
+
+    def start(place: Place) -> None:
+        running[_fork(settings, place, places, alive, asks)] = (place, time.monotonic())
 
     def stop(number: int, _: object) -> None:
         nonlocal stopping
-        if not stopping:
-            stopping = True
-            for place in places:  # our copies would keep the sockets accepting after the workers closed theirs
-                place.listener.close()
-        for pid in running:
-            os.kill(pid, number)
+        if stopping:
+            for pid in list(running):
+                os.kill(pid, number)
+            return
+        stopping = True
+        for place in places:  # our copies would keep the sockets accepting after the workers closed theirs
+            place.listener.close()
+            if place.admin is not None:
+                place.admin.close()
+        os.close(alive[1])
+
+    def replace_those_who_ask(*_: object) -> None:
+        for index in os.read(asks[0], 64):
+            if not stopping:
+                start(places[index])
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    alive = os.pipe()
+    signal.signal(signal.SIGUSR1, replace_those_who_ask)
     for place in places:
-        running[_fork(settings, place, places, alive)] = place
+        start(place)
     code = 0
     while running:
         pid, status = os.wait()
-        place = running.pop(pid)
+        place, since = running.pop(pid)
         if os.waitstatus_to_exitcode(status) == CANNOT_START:  # it would fail again, and has said why
             code = CANNOT_START
-            stop(signal.SIGTERM, None)
-        elif not stopping:
-            print(f"weighbridge gateway: worker {place.index} ended ({status}), restarting", file=sys.stderr)  # noqa: T201
-            time.sleep(RESTART_SECONDS)
             if not stopping:
-                running[_fork(settings, place, places, alive)] = place
+                stop(signal.SIGTERM, None)
+        elif not stopping and all(place is not other for other, _ in running.values()):
+            _tell(f"worker {place.index} ended ({status}), restarting")
+            # one that falls over as soon as it stands must not fork without end; clients wait for any other
+            time.sleep(max(0.0, since + RESTART_SECONDS - time.monotonic()))
+            if not stopping:
+                start(place)
     return code
 
 
-def _fork(settings: Settings, place: Place, places: list[Place], alive: tuple[int, int]) -> int:
-    """Only the parent keeps the writing end of `alive`: when it dies, its workers read the end of the pipe."""
+def _fork(settings: Settings, place: Place, places: list[Place], alive: tuple[int, int], asks: tuple[int, int]) -> int:
+    """Only the parent keeps the writing end of `alive`: when it ends, its workers read the end of the pipe."""
     pid = os.fork()
     if pid:
         return pid
     code = 1
     try:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
             signal.signal(number, signal.SIG_DFL)
         for other in places:
             if other is not place:
@@ -163,12 +184,22 @@ def _fork(settings: Settings, place: Place, places: list[Place], alive: tuple[in
                 if other.admin is not None:
                     other.admin.close()
         os.close(alive[1])
-        code = _run(settings, replace(place, parent=alive[0]))
+        os.close(asks[0])
+        code = _run(settings, replace(place, parent=alive[0], asks=asks[1]))
     except CannotStart as error:
-        print(f"weighbridge gateway: {error}", file=sys.stderr)  # noqa: T201
         code = CANNOT_START
+        _tell(str(error))
     finally:
         os._exit(code)
+
+
+def _tell(message: str) -> None:
+    """One line to standard error, or none: a log that is full or that nobody reads must not hold up the watch."""
+    try:
+        if select.select([], [2], [], 0)[1]:
+            os.write(2, f"weighbridge gateway: {message}\n".encode())
+    except OSError:
+        pass
 
 
 # -- one worker -------------------------------------------------------------------------------------------------------
@@ -207,13 +238,16 @@ async def _work(settings: Settings, place: Place) -> int:
     if place.admin is not None:
         await admin.start(place.admin)
     listener = Listener(worker)
-    stop, cut = _signals(place.parent)
+    stop, cut, orphaned = _signals(place.parent)
     await listener.start(place.listener)
     if place.index == 0:
         _say_hello(settings, place)
     await stop.wait()
     _log.info("draining", connections=len(worker.connections), seconds=settings.drain_seconds)
-    drained = asyncio.create_task(listener.drain())
+    replaced = await _asked_for_replacement(place, orphaned)
+    if replaced:
+        admin.stop()  # the other one answers for the gateway
+    drained = asyncio.create_task(listener.drain(shared=replaced))
     await asyncio.wait([drained, asyncio.create_task(cut.wait())], return_when=asyncio.FIRST_COMPLETED)
     await listener.stop()
     admin.stop()
@@ -238,9 +272,9 @@ async def _follow(snapshots: Snapshots[Table]) -> None:
         await asyncio.sleep(RESTART_SECONDS)
 
 
-def _signals(parent: int | None) -> tuple[asyncio.Event, asyncio.Event]:
-    """Set by the first and by the second signal to end; the death of the parent process counts as a signal."""
-    first, second = asyncio.Event(), asyncio.Event()
+def _signals(parent: int | None) -> tuple[asyncio.Event, asyncio.Event, asyncio.Event]:
+    """Set by the first and by the second signal to end, and by the end of the parent, which counts as a signal."""
+    first, second, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def told() -> None:
@@ -248,13 +282,29 @@ def _signals(parent: int | None) -> tuple[asyncio.Event, asyncio.Event]:
 
     def orphaned(descriptor: int) -> None:
         loop.remove_reader(descriptor)
+        ended.set()
         first.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told)
     if parent is not None:
         loop.add_reader(parent, orphaned, parent)
-    return first, second
+    return first, second, ended
+
+
+async def _asked_for_replacement(place: Place, orphaned: asyncio.Event) -> bool:
+    """A worker that was told to end while its parent goes on asks to be replaced at once: its socket stays open, and
+    whoever connects meanwhile would wait there until the drain is over."""
+    if place.asks is None:
+        return False
+    try:
+        async with asyncio.timeout(PARENT_SECONDS):
+            await orphaned.wait()
+    except TimeoutError:
+        os.write(place.asks, bytes([place.index]))
+        os.kill(os.getppid(), signal.SIGUSR1)
+        return True
+    return False
 
 
 def _describe(place: Place, worker: Worker, snapshots: Snapshots[Table], counters: OpenCounters) -> State:

@@ -300,6 +300,26 @@ async def test_a_drain_finishes_what_is_under_way() -> None:
 
 
 @on_loop
+async def test_a_drain_answers_those_who_had_already_knocked() -> None:
+    """The kernel accepts for us; a listener that closes resets whoever it has not handed over."""
+    async with Backend() as backend, gate(OneUpstream(backend.url), drain_seconds=5) as gateway:
+        callers = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(20)]  # the loop does not turn
+        for caller in callers:
+            caller.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        draining = asyncio.create_task(gateway.listener.drain())
+        await asyncio.sleep(0.05)
+        with pytest.raises((TimeoutError, ConnectionRefusedError)):
+            async with asyncio.timeout(0.1):
+                await gateway.connect()
+        for caller in callers:
+            reply = await asyncio.to_thread(caller.recv, 4096)
+            assert reply.startswith(b"HTTP/1.1 200")
+            assert b"Connection: close" in reply
+            caller.close()
+        await draining
+
+
+@on_loop
 async def test_a_drain_tells_kept_connections_to_close() -> None:
     async with Backend() as backend, gate(OneUpstream(backend.url)) as g:
         peer = await g.connect()
