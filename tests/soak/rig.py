@@ -403,6 +403,7 @@ class Load:
         self.faults: Counter[str] = Counter()
         self.samples: list[tuple[float, float]] = []
         self.refused = 0
+        self.pause = PAUSE
         self._calm = 0.0
         self._before: list[tuple[int, int]] = []
         self._since = 0.0
@@ -437,12 +438,14 @@ class Load:
                 self.refused += 1
                 if not self._may_be_refused:
                     self.faults["refused"] += 1
+                await asyncio.sleep(PAUSE)
+                continue
             except (OSError, EOFError, TimeoutError) as error:
                 self.faults[f"{type(error).__name__}: {error}"] += 1
             self.samples.append((began, time.monotonic() - began))
             if self._reconnect:
                 client.close()
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(self.pause)
         client.close()
 
     async def calm(self, seconds: float = 2.0) -> None:
