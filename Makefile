@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench check static docs lock format clean
+.PHONY: help demo test soak bench bench-differs check static docs lock format clean
 
 help: ## list what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 demo: .venv/runtime ## install and run registry, gateway and demo backends (Ctrl-C stops them)
 	@exec $(BIN)/weighbridge up $(ARGS)
@@ -20,6 +20,10 @@ soak: .venv/dev ## knock the gateway over: everything around it fails under load
 bench: .venv/dev ## measure the gateway beside nginx and HAProxy (installs them from Debian packages)
 	@command -v wrk haproxy nginx >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends wrk haproxy nginx-light; }
 	$(BIN)/python -m tests.bench.gateway $(ARGS)
+
+bench-differs: .venv/dev ## measure our differ beside those on PyPI and npm (needs node and npm; under ten minutes)
+	@command -v npm >/dev/null || { echo 'npm is not installed: the differs from npm need it' >&2; exit 2; }
+	$(BIN)/python -m tests.bench.differs $(ARGS)
 
 check: static test ## exactly what CI runs
 
