@@ -12,6 +12,7 @@ import typer
 
 from policies import catalog
 from policies.rulesets import load
+from tests.golden.test_compat_truth import labelled
 from weighbridge.applying import read_contract
 from weighbridge.cli import app
 
@@ -71,6 +72,14 @@ def test_the_disputed_choices_are_those_of_the_rulesets() -> None:
         held = [load(name) for name in ("lenient", "baseline", "strict")]
         true = [str(r.options(rule)["harmless"] if harmless else r.severity(rule)) for r in held]
         assert told == true, rule
+
+
+def test_the_benchmark_speaks_of_pairs_that_are_there() -> None:
+    told = (ROOT / "docs" / "differ-benchmark.md").read_text().partition("<!-- below")[0]
+    named = re.findall(r"^- `([a-z-]+/[a-z/-]+)`", told, re.M)
+    ids = [str(pair.id) for pair in labelled()]
+    assert len(named) > 3
+    assert [name for name in named if not any(pair.startswith(name) for pair in ids)] == []
 
 
 def test_the_repository_speaks_of_the_project_alone() -> None:
