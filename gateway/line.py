@@ -229,7 +229,8 @@ class Line(asyncio.Protocol):
             self.pool.proved(answered=True)
         idle = self.pool.now + self.pool.idle_seconds
         self.deadline = idle if idle < self._total else self._total
-        if not self.status:
+        in_head = not self.status
+        if in_head:
             self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -238,11 +239,14 @@ class Line(asyncio.Protocol):
             if not self.complete:
                 self._fail(UPSTREAM_INVALID)
                 return
-        if not self.status:
-            if self._head_bytes > MAX_REPLY_HEAD:
-                self._fail(UPSTREAM_INVALID)
-            return
-        taker.upstream_received()
+        if in_head and self._head_bytes > MAX_REPLY_HEAD and (not self.status or self._head_is_too_large()):
+            self._fail(UPSTREAM_INVALID)
+        elif self.status:
+            taker.upstream_received()
+
+    def _head_is_too_large(self) -> bool:
+        """A head may arrive in one read with much of its body."""
+        return sum(len(name) + len(value) + 4 for name, value in self.fields) > MAX_REPLY_HEAD
 
     def pause_writing(self) -> None:
         if self.taker is not None:

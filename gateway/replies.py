@@ -17,8 +17,8 @@ TYPE_BASE = "https://weighbridge.example/problems/"
 MEDIA_TYPE = b"application/problem+json"
 
 RETRYABLE = frozenset(
-    "counters-unavailable limit-exceeded not-ready request-timeout too-many-concurrent upstream-overloaded "
-    "upstream-timeout upstream-unreachable version-blocked".split()
+    "counters-unavailable gateway-exhausted limit-exceeded not-ready request-timeout too-many-concurrent "
+    "upstream-overloaded upstream-timeout upstream-unreachable version-blocked".split()
 )
 """Sending the same request again later may succeed."""
 
@@ -49,6 +49,13 @@ UPSTREAM_OVERLOADED = Problem(
     slug="upstream-overloaded",
     title="Upstream overloaded",
     detail="The service behind this API is at its limit of concurrent requests.",
+    headers=(("Retry-After", "1"),),
+)
+EXHAUSTED = Problem(
+    status=503,
+    slug="gateway-exhausted",
+    title="Gateway exhausted",
+    detail="This gateway cannot open another connection right now. Try again shortly.",
     headers=(("Retry-After", "1"),),
 )
 UPSTREAM_UNREACHABLE = Problem(

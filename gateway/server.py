@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import select
 import shutil
 import signal
@@ -41,6 +42,8 @@ from gateway.worker import Worker
 
 CANNOT_START = 2
 RESTART_SECONDS = 1.0
+OWN_FILES = 64
+"""Descriptors of a worker that are neither a client's nor an upstream's."""
 PARENT_SECONDS = 0.1
 """A signal may go to the whole group of processes: so long a worker waits to see whether its parent ends as well."""
 
@@ -211,9 +214,25 @@ def _run(settings: Settings, place: Place) -> int:
         return runner.run(_work(settings, place))
 
 
+def _affordable(settings: Settings) -> Settings:
+    """As many clients as there are descriptors for, each with one for its upstream: to turn a client away is better
+    than to accept it and then have no connection to where it wants to go."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OWN_FILES + 2 * settings.max_connections
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft >= wanted:
+        return settings
+    most = max(1, (soft - OWN_FILES) // 2)
+    _log.warning("fewer connections than set", max_connections=most, file_descriptors=soft)
+    return settings.model_copy(update={"max_connections": most})
+
+
 async def _work(settings: Settings, place: Place) -> int:
     journal = Sink("!")
     _configure_logging(settings, journal)
+    settings = _affordable(settings)
     try:
         access = Sink(settings.access_log) if settings.access_log else None
     except OSError as error:

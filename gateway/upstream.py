@@ -11,6 +11,7 @@ sees is the sum over workers.
 from __future__ import annotations
 
 import asyncio
+import errno
 import math
 import ssl
 import time
@@ -20,7 +21,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.line import Line, Taker
-from gateway.replies import UPSTREAM_OVERLOADED, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE
+from gateway.names import Names
+from gateway.replies import EXHAUSTED, UPSTREAM_OVERLOADED, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE
 from gateway.settings import Settings
 from policies.model.contract import Upstream as Spec
 from policies.traffic import Problem
@@ -30,6 +32,8 @@ EJECT_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 RETRY_SHARE = 0.2
 """Retries may be at most this share of recent requests."""
 FORGET_POOL_SECONDS = 300.0
+OUR_OWN = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL})
+"""What this machine ran out of: no upstream is to blame, or ejected, for that."""
 FIRST_WINDOW = 6
 """New connections to one upstream at a time, from opening to the first byte of an answer, until it has shown that it
 takes more. A burst must not overflow the accept queue of a small backend (five in Python's standard server): the kernel
@@ -91,7 +95,7 @@ class Pool:
                 return UPSTREAM_UNREACHABLE
             self.probing = True
         self.in_flight += 1
-        if self._retry_credit < 10.0:
+        if self._retry_credit < 10.0 and not fresh:  # a second try earns no third
             self._retry_credit += RETRY_SHARE
         while self.idle and not fresh:
             line = self.idle.pop()
@@ -130,21 +134,16 @@ class Pool:
 
     async def _connect(self, spec: Spec, taker: Taker | None) -> None:
         """Connect for one taker, or for whoever waits."""
-        address = self.address
         self.connects += 1
-        began = time.monotonic()
         try:
             async with asyncio.timeout(spec.connect_timeout):
-                _, line = await asyncio.get_running_loop().create_connection(
-                    lambda: Line(self), address.host, address.port, ssl=self.upstreams.tls if address.tls else None
-                )
+                line = await self._open()
         except TimeoutError:
             problem = UPSTREAM_TIMEOUT
-        except (OSError, UnicodeError):  # UnicodeError: a host that cannot be encoded for DNS
-            problem = UPSTREAM_UNREACHABLE
+        except (OSError, UnicodeError) as error:  # UnicodeError: a host that cannot be encoded for DNS
+            ours = isinstance(error, OSError) and error.errno in OUR_OWN
+            problem = EXHAUSTED if ours else UPSTREAM_UNREACHABLE
         else:
-            if time.monotonic() - began > SLOW_CONNECT_SECONDS:
-                self._narrow()
             if taker is None:
                 self.put_back(line)
             elif not taker.upstream_ready(line):
@@ -152,7 +151,8 @@ class Pool:
                 self.put_back(line)
             return
         self._narrow()
-        self.failed()
+        if problem is not EXHAUSTED:
+            self.failed()
         if taker is not None:
             self._disappoint(taker, problem)
         elif self._open_until:
@@ -160,6 +160,24 @@ class Pool:
                 self._disappoint(self._waiting.popleft()[1], problem)
         elif self._waiting:
             self._disappoint(self._waiting.popleft()[1], problem)
+
+    async def _open(self) -> Line:
+        """Try one address after the other. Raises `OSError` or `UnicodeError`."""
+        address, failure = self.address, OSError()
+        tls, name = (self.upstreams.tls, address.host) if address.tls else (None, None)
+        for place in await self.upstreams.names.addresses(address.host, address.port):
+            began = time.monotonic()
+            try:
+                _, line = await asyncio.get_running_loop().create_connection(
+                    lambda: Line(self), place, address.port, ssl=tls, server_hostname=name
+                )
+            except OSError as error:
+                failure = error
+            else:
+                if time.monotonic() - began > SLOW_CONNECT_SECONDS:
+                    self._narrow()
+                return line
+        raise failure
 
     def _narrow(self) -> None:
         self.window = self._threshold = max(FIRST_WINDOW, self.window / 2)
@@ -220,12 +238,14 @@ class Pool:
         self.probing = False
 
     def failed(self) -> None:
-        """Count a failure of the upstream itself; too many in a row eject it, each time for longer."""
+        """Count a failure of the upstream itself; too many in a row eject it, each time for longer. Those that were
+        under way when it was ejected do not count again."""
         self.failures += 1
         self._failed_in_a_row += 1
         self.probing = False
-        if self._failed_in_a_row >= FAILURES_TO_EJECT:
-            self._open_until = time.monotonic() + EJECT_SECONDS[min(self._ejections, len(EJECT_SECONDS) - 1)]
+        now = time.monotonic()
+        if self._failed_in_a_row >= FAILURES_TO_EJECT and now >= self._open_until:
+            self._open_until = now + EJECT_SECONDS[min(self._ejections, len(EJECT_SECONDS) - 1)]
             self._ejections += 1
 
     @property
@@ -261,6 +281,7 @@ class Upstreams:
         self.max_idle = settings.upstream_max_idle
         self.busy: set[Line] = set()
         self.closing = False
+        self.names = Names()
         self._pools: dict[Hashable, Pool] = {}
         self._tls: ssl.SSLContext | None = None
 
