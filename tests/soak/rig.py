@@ -360,7 +360,13 @@ class Client:
             writer.write(head.encode() + body)
             lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             fields = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:] if line)}
-            answer = await reader.readexactly(int(fields.get("content-length", "0")))
+            answer = b""
+            if fields.get("transfer-encoding") == "chunked":
+                while size := int(await reader.readuntil(b"\r\n"), 16):
+                    answer += (await reader.readexactly(size + 2))[:-2]
+                await reader.readexactly(2)
+            else:
+                answer = await reader.readexactly(int(fields.get("content-length", "0")))
         except BaseException:
             self.close()
             raise
