@@ -26,6 +26,8 @@ _LENGTH = re.compile(rb"[0-9]{1,18}")
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t -~]*)?")
 _MAX_CHUNK_LINE = 256
 _MAX_TRAILERS = 8192
+_MAX_CRUMBS = 16_384
+"""Chunks, beside one for every eight bytes: each costs a step of ours, however little it brings."""
 
 _JUDGED = frozenset(b"host content-length transfer-encoding connection expect".split())
 _NEVER_IN_TRAILERS = frozenset(
@@ -171,13 +173,14 @@ class ChunkedEnd:
     """Finds the last byte of a chunked body without decoding it. The parser must agree, or the request is refused.
 
     RFC 9112 section 7.1, read strictly: CR LF everywhere, at most 15 hexadecimal digits, bounded extensions and
-    trailers.
+    trailers, and a bounded number of tiny chunks.
     """
 
-    __slots__ = ("_in_trailers", "_line", "_skip", "_trailer_bytes")
+    __slots__ = ("_crumbs", "_in_trailers", "_line", "_skip", "_trailer_bytes")
 
     def __init__(self) -> None:
         self._skip = 0  # bytes of chunk data, with its CR LF, still to pass over
+        self._crumbs = 8 * _MAX_CRUMBS  # each chunk takes eight and gives its size back
         self._line = b""  # a line cut by the end of a read
         self._in_trailers = False
         self._trailer_bytes = 0
@@ -217,5 +220,8 @@ class ChunkedEnd:
             size = int(match[1], 16)
             if size:
                 self._skip = size + 2
+                self._crumbs += size - 8
+                if self._crumbs < 0:
+                    return None
             else:
                 self._in_trailers = True

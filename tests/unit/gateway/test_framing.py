@@ -223,3 +223,14 @@ def test_the_end_of_chunks_is_found_wherever_reads_cut_them() -> None:
 )
 def test_malformed_chunks_are_refused(data: bytes) -> None:
     assert ChunkedEnd().find(data) is None
+
+
+def test_a_body_in_crumbs_is_malformed() -> None:
+    """Each chunk costs a step: a megabyte in single bytes would hold up everybody else."""
+    end = ChunkedEnd()
+    crumbs = b"1\r\nx\r\n" * 4_096
+    outcomes = [end.find(crumbs) for _ in range(6)]
+    assert outcomes[:4] == [-1] * 4
+    assert outcomes[-1] is None
+    slices = ChunkedEnd()
+    assert {slices.find(b"8\r\n12345678\r\n" * 4_096) for _ in range(20)} == {-1}
