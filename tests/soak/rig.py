@@ -344,9 +344,9 @@ class Answer:
 class Client:
     """One caller with one kept-alive connection; `ask` raises `OSError` or `EOFError` where the answer breaks off."""
 
-    def __init__(self, port: int, plan: str = "wide") -> None:
+    def __init__(self, port: int, plan: str = "wide", key: str = "") -> None:
         self.port = port
-        self.plan = plan
+        self.key = key or scene.key(plan)
         self._wire: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, path: str, *, method: str = "GET", body: bytes = b"", headers: str = "") -> Answer:
@@ -355,7 +355,7 @@ class Client:
             self._wire = await asyncio.open_connection("127.0.0.1", self.port, limit=2**20)
         reader, writer = self._wire
         framing = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
-        head = f"{method} {path} HTTP/1.1\r\nHost: gate\r\nX-API-Key: {scene.key(self.plan)}\r\n{framing}{headers}\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nHost: gate\r\nX-API-Key: {self.key}\r\n{framing}{headers}\r\n"
         try:
             writer.write(head.encode() + body)
             lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
@@ -402,8 +402,17 @@ class Load:
     """Twenty steady callers of the stable route, spread over the gateways. With `reconnect` each call has a connection
     of its own; `may_be_refused` is for gateways that are meant to end: a refused connect is no answer lost."""
 
-    def __init__(self, *gateways: Gateway, reconnect: bool = False, may_be_refused: bool = False) -> None:
+    def __init__(
+        self,
+        *gateways: Gateway,
+        reconnect: bool = False,
+        may_be_refused: bool = False,
+        route: str = "/steady/v1/items/",
+        key: str = "",
+    ) -> None:
         self._gateways = gateways
+        self._route = route
+        self._key = key
         self._reconnect = reconnect
         self._may_be_refused = may_be_refused
         self.faults: Counter[str] = Counter()
@@ -428,17 +437,17 @@ class Load:
         await asyncio.gather(*self._tasks)
 
     async def _call(self, port: int, number: int) -> None:
-        client = Client(port)
+        client = Client(port, key=self._key)
         count = 0
         await asyncio.sleep(PAUSE * number / CLIENTS)
         while not self._stop:
             count += 1
-            path = f"/steady/v1/items/{number * 1_000_000 + count}"
+            item = str(number * 1_000_000 + count)
             began = time.monotonic()
             try:
                 async with asyncio.timeout(30):
-                    answer = await client.ask(path)
-                if answer.status != 200 or not answer.json()["target"].endswith(path[10:]):
+                    answer = await client.ask(self._route + item)
+                if answer.status != 200 or not answer.json()["target"].endswith("/" + item):
                     self.faults[f"{answer.status} {answer.body[:200]!r}"] += 1
             except ConnectionRefusedError:
                 self.refused += 1
