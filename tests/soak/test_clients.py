@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import time
+import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -124,7 +125,7 @@ BOMBS = {
     "a number of 100,000 digits": post(b'{"quantity": ' + b"9" * 100_000 + b"}"),
     "an exponent": post(b'{"quantity": 1e999999999}'),
     "a name twice": post(b'{"quantity": 1, "quantity": 2}'),
-    "a gzip bomb": post(gzip.compress(b" " * 50_000_000), b"Content-Encoding: gzip"),
+    "gzip": post(gzip.compress(b'{"quantity": 1}'), b"Content-Encoding: gzip"),
     "a body too large": post(b'{"quantity": 1, "note": "' + b"x" * 1_100_000 + b'"}'),
     "a chunk extension of 1 MB": b"POST /other/v1/items HTTP/1.1\r\nHost: gate\r\nContent-Type: application/json\r\n"
     + KEY + b"Transfer-Encoding: chunked\r\n\r\n1;" + b"x" * 1_000_000 + b"\r\n1\r\n0\r\n\r\n",
@@ -133,11 +134,14 @@ BOMBS = {
 
 @soak
 async def test_bombs(tmp_path: Path) -> None:
+    packer = zlib.compressobj(wbits=31)  # before the load begins: whoever measures must not stall
+    packed = [packer.compress(b'{"target": "'), *(packer.compress(b"x" * 100_000) for _ in range(1_000))]
+    bomb = b"".join([*packed, packer.compress(b'"}'), packer.flush()])
     async with attacked(tmp_path) as (gateway, load, other):
         slowest, told = 0.0, Counter[int]()
-        for _ in range(3):
-            for name, bomb in BOMBS.items():
-                status, seconds = await explode(gateway, bomb)
+        for _ in range(20):
+            for name, sent in BOMBS.items():
+                status, seconds = await explode(gateway, sent)
                 assert 400 <= status < 500, (name, status)
                 told[status] += 1
                 assert seconds < 1.0, name
@@ -149,7 +153,6 @@ async def test_bombs(tmp_path: Path) -> None:
         assert seconds < 1.0, "endless chunks"
         slowest = max(slowest, seconds)
         assert other.calls.total() == 0
-        bomb = gzip.compress(b'{"target": "' + b"x" * 100_000_000 + b'"}')
 
         async def explodes(seen: Seen, wire: Wire) -> None:
             await wire.reply(200, bomb, ("Content-Type", "application/json"), ("Content-Encoding", "gzip"))
