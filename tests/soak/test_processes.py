@@ -12,6 +12,7 @@ from tests.backends import Seen, Wire
 from tests.soak import scene
 from tests.soak.rig import Client, Counting, Gateway, Load, measured, running, soak, until
 from tests.soak.test_control_plane import around
+from tests.wire import on_loop
 
 
 async def trickle(seen: Seen, wire: Wire) -> None:
@@ -146,17 +147,24 @@ async def test_a_worker_that_is_killed_takes_only_its_own_with_it(tmp_path: Path
             assert max(seconds for _, seconds in load.samples) < 2.0
 
 
-@soak
-async def test_a_supervisor_whose_log_nobody_reads_still_restarts_workers(tmp_path: Path) -> None:
+@on_loop
+async def test_workers_are_replaced_also_when_that_cannot_be_logged(tmp_path: Path) -> None:
+    """One that is killed and one that is told to end; then the whole ends in order. Short enough for every run."""
     async with around() as (_, feed):
         with Path("/dev/full").open("wb") as full:
             gateway = Gateway(tmp_path / "state", feed.url, workers=2, stderr=full)
-            async with running(gateway), Load(gateway) as load:
-                await load.calm(0.5)
-                victim = gateway.worker_pids[1]
-                os.kill(victim, signal.SIGKILL)
-                await until(lambda: victim not in gateway.pids and len(gateway.worker_pids) == 2)
-                await gateway.ready()
+            async with running(gateway):
+                for victim, number in zip(gateway.worker_pids, (signal.SIGKILL, signal.SIGTERM), strict=True):
+                    os.kill(victim, number)
+                    await until(lambda victim=victim: victim not in gateway.pids and len(gateway.worker_pids) == 2)
+                    await gateway.ready()
+                gateway.signal(signal.SIGTERM)
+                assert await gateway.ended(5) == 0
+
+
+@soak
+async def test_a_supervisor_whose_log_nobody_reads_still_restarts_workers(tmp_path: Path) -> None:
+    async with around() as (_, feed):
         reading, writing = os.pipe()
         os.set_blocking(writing, False)
         try:
