@@ -346,7 +346,7 @@ def _describe(place: Place, worker: Worker, snapshots: Snapshots[Table], counter
             digest=table.digest,
             compiled_at=table.compiled_at,
             routes=table.route_count,
-            age_seconds=snapshots.age(time.time()),
+            age_seconds=snapshots.age(time.monotonic()),
         )
     return State(
         worker=place.index, reasons=reasons, snapshot=snapshot, last_error=snapshots.last_error, samples=samples

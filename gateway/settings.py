@@ -54,7 +54,8 @@ class Settings(BaseSettings):
     """A path, ``-`` for standard output, or empty for none."""
 
     max_connections: int = Field(10_000, ge=1)
-    """Per worker. Connections beyond are closed as soon as they are accepted."""
+    """Per worker; fewer, and the log says so, where the process may not open two files for each (``ulimit -n``).
+    Connections beyond are closed as soon as they are accepted."""
     max_head_bytes: int = Field(32_768, ge=1024)
     """A longer head of a request is answered with 431."""
     max_target_bytes: int = Field(8_192, ge=64)

@@ -72,7 +72,7 @@ class Snapshots(Generic[T]):
         settings: Settings,
         pipeline: Builder[T],
         on_swap: Callable[[T], None] = lambda table: None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.current: T | None = None
         self.last_error: str | None = None
@@ -87,7 +87,8 @@ class Snapshots(Generic[T]):
         self._seen: str | None = None
 
     def age(self, now: float) -> float | None:
-        """Seconds since the registry last said that this is current (or since the disk copy was written)."""
+        """Seconds since the registry last said that this is current (or since the disk copy was written). `now` is of
+        the same clock as ours: one that no step of the machine's time moves."""
         return None if self._confirmed_at is None else max(0.0, now - self._confirmed_at)
 
     async def start(self) -> bool:
@@ -96,14 +97,14 @@ class Snapshots(Generic[T]):
             path = self._settings.state_dir / name
             try:
                 data = await asyncio.to_thread(path.read_bytes)
-                written_at = path.stat().st_mtime
+                lain = max(0.0, time.time() - path.stat().st_mtime)
                 table = await asyncio.to_thread(self._build, data)
             except FileNotFoundError:
                 continue
             except (OSError, SnapshotRefused) as error:
                 self._refuse(f"{path}: {error}")
                 continue
-            self._confirmed_at = written_at
+            self._confirmed_at = self._clock() - lain
             self._swap(table, f"{path}")
             return True
         return False

@@ -222,13 +222,13 @@ async def test_a_clock_that_steps_by_an_hour_is_harmless(tmp_path: Path, hours: 
             assert second == {200: 50, 429: 50}  # neither a fresh window nor a ban
             refused = await Client(gateway.port, "local").ask("/steady/v1/items/1", headers="Connection: close\r\n")
             assert 1 <= int(refused.headers["retry-after"]) <= scene.WINDOW
-            age = (await gateway.readyz())[1]["snapshot"]["age_seconds"]
+            assert (await gateway.readyz())[1]["snapshot"]["age_seconds"] < 60
             await asyncio.sleep(scene.WINDOW)
             assert (await statuses(gateway.port, "/steady/v1/items/1", 50, plan="local")) == {200: 50}
             feed.publish(scene.snapshot(2, {"steady": steady.url}))
             await until(lambda: _serves(gateway, 2))
             await load.stop()
-            load.clean(f"22 clock {hours:+d} h", age_s=round(age))
+            load.clean(f"22 clock {hours:+d} h")
 
 
 async def _serves(gateway: Gateway, revision: int) -> bool:
