@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from policies.traffic import Problem
@@ -112,6 +112,7 @@ TREES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(TREES)
 @example('{"a": {"b": 1}, "a": ":"}')
 @example('{"a": "\\u003a", "a": 1}')
