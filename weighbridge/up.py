@@ -29,7 +29,6 @@ from weighbridge.applying import apply_folder, read_folder
 from weighbridge.client import Client
 from weighbridge.demo import staging
 from weighbridge.errors import CommandError, Exit
-from weighbridge.printing import err
 from weighbridge.settings import SERVICES, read_private, write_private
 
 SITES = ("HUB", "DAL_2", "PHX_1", "ATL_1", "TOR_1", "STJ_1")
@@ -159,7 +158,8 @@ def _run(addresses: Addresses, home: Path) -> int:
             time.sleep(REVIVE_SECONDS / 10)
             if time.monotonic() > rest and (revived := children.revive()):
                 rest = time.monotonic() + REVIVE_SECONDS
-                err.print(f"weighbridge: started the {revived} again", style="yellow", markup=False)
+                with suppress(OSError):  # whoever read us may be gone, and the demo goes on
+                    print(f"weighbridge: started the {revived} again", file=sys.stderr, flush=True)
     except Stopped:
         pass
     finally:
