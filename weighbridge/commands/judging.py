@@ -88,6 +88,10 @@ def diff(
     direction: Annotated[Side | None, typer.Option(help="Only what callers send, or only what they receive.")] = None,
 ) -> int:
     """Compare two versions: compatible, breaking or unproven. With proof, and the version bump that takes."""
+    if _is_file(old) or _is_file(new):
+        from registry import documents
+
+        documents.warm()  # the validating child starts while we load the differ
     from policies.compat import check
 
     before, after = _side(old), _side(new)
