@@ -20,7 +20,9 @@ UNTIL_CLOSE = -2
 """Only a response may end with its connection (RFC 9112 section 6.3)."""
 
 _HEAD_BYTES = bytes(byte for byte in range(256) if byte >= 0x20 and byte != 0x7F) + b"\t\r\n"
-_REQUEST_LINE = re.compile(rb"([A-Z][A-Z-]{0,31}) ([!-~]+) HTTP/(1\.[01])\r\n")
+_LINE = rb"([A-Z][A-Z-]{0,31}) ([!-~]+) HTTP/(1\.[01])\r\n"
+_REQUEST_LINE = re.compile(_LINE)
+_PLAIN_HEAD = re.compile(_LINE + rb"(?:[!-9;-~]++:[\t -~\x80-\xff]*+\r\n)*+\r\n")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t -~]*)?")
@@ -55,21 +57,29 @@ def is_hopeless(partial: bytes) -> bool:
 
 def gate(head: bytes, max_target: int, max_headers: int) -> re.Match[bytes] | Problem:
     """Judge the raw bytes of one whole head; the match's groups are method, target and version."""
+    match = _PLAIN_HEAD.fullmatch(head)  # finds nothing odd in almost every head, and in half the time
     lines = head.count(b"\r\n")
+    if match is None and (problem := odd(head, lines)) is not None:
+        return problem
+    if lines - 2 > max_headers:
+        return HEAD_TOO_LARGE
+    match = match or _REQUEST_LINE.match(head)
+    if match is None:
+        return NOT_HTTP
+    if match.end(2) - match.start(2) > max_target:
+        return TARGET_TOO_LONG
+    return match
+
+
+def odd(head: bytes, lines: int) -> Problem | None:
+    """What no line of a head may hold; `lines` is how many there are."""
     if head.count(b"\n") != lines or head.count(b"\r") != lines:
         return BARE_LINE_END
     if head.translate(None, _HEAD_BYTES):
         return refused("The request head holds a control character.")
     if b"\r\n " in head or b"\r\n\t" in head:
         return refused("Folded header lines are obsolete and refused.")
-    if lines - 2 > max_headers:
-        return HEAD_TOO_LARGE
-    match = _REQUEST_LINE.match(head)
-    if match is None:
-        return NOT_HTTP
-    if match.end(2) - match.start(2) > max_target:
-        return TARGET_TOO_LONG
-    return match
+    return None
 
 
 class Frame:

@@ -2,6 +2,8 @@
 `test_connection`, over a real socket."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway import framing
 from gateway.fields import Fields
@@ -234,3 +236,24 @@ def test_a_body_in_crumbs_is_malformed() -> None:
     assert outcomes[-1] is None
     slices = ChunkedEnd()
     assert {slices.find(b"8\r\n12345678\r\n" * 4_096) for _ in range(20)} == {-1}
+
+
+GOOD = b"GET /a?b HTTP/1.1\r\nHost: h\r\nX-One: \xe9 \t\r\n\r\n"
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, len(GOOD)), st.integers(0, 1), st.binary(max_size=2)), max_size=3))
+def test_a_head_that_looks_plain_holds_nothing_odd(edits: list[tuple[int, int, bytes]]) -> None:
+    head = bytearray(GOOD)
+    for at, cut, put in edits:
+        head[at : at + cut] = put
+    if framing._PLAIN_HEAD.fullmatch(head):
+        assert framing.odd(bytes(head), head.count(b"\r\n")) is None
+        assert framing._REQUEST_LINE.match(head)
+
+
+def test_every_byte_that_is_odd_is_seen_everywhere() -> None:
+    for byte in range(256):
+        for at in range(len(GOOD)):
+            head = GOOD[:at] + bytes((byte,)) + GOOD[at:]
+            assert framing._PLAIN_HEAD.fullmatch(head) is None or framing.odd(head, head.count(b"\r\n")) is None
