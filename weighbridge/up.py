@@ -164,10 +164,18 @@ def _run(addresses: Addresses, home: Path) -> int:
         pass
     finally:
         if children.running:
-            with suppress(OSError):  # whoever read us may be gone; the children must end all the same
-                print("\nstopping", flush=True)
+            _say_stopping()
             children.stop()
     return Exit.OK
+
+
+def _say_stopping() -> None:
+    """Whoever read us may be gone; the children must end all the same, and that is not what the exit code is about."""
+    try:
+        print("\nstopping", flush=True)
+    except OSError:
+        # what Python still holds back would fail again when the process ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _start(addresses: Addresses, home: Path, children: Children, stopping: Callable[[], bool], console: Console) -> str:
