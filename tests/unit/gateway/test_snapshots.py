@@ -19,7 +19,7 @@ from gateway import snapshots as module
 from gateway.pipeline import Table
 from gateway.settings import Settings
 from gateway.snapshots import CURRENT, PREVIOUS, Snapshots, keep
-from policies.model.snapshot import Snapshot, dumps, loads
+from policies.model.snapshot import Snapshot, SnapshotRefused, digest_of, dumps, loads
 from tests.unit.gateway.snapshots_made import pipeline, snapshot
 from tests.unit.policies.traffic.facts import NOW
 
@@ -340,6 +340,13 @@ def test_a_gateway_that_starts_alone_serves_from_disk(tmp_path: Path) -> None:
     assert found
     assert follower.swaps == [3]
     assert follower.snapshots.age(NOW + 30) == pytest.approx(90, abs=5)
+
+
+def test_a_list_that_cannot_be_read_is_named() -> None:
+    body = b'{"revision":1,"compiled_at":1,"applications":[{"id":7}]}'
+    data = b'{"format":1,"digest":"%b","snapshot":%b}' % (digest_of(body).encode(), body)
+    with pytest.raises(SnapshotRefused, match=r"one of its applications: .*\$\.id"):
+        loads(data)
 
 
 def test_the_collector_does_not_look_through_snapshots(tmp_path: Path) -> None:
