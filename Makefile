@@ -14,7 +14,7 @@ demo: .venv/runtime ## install and run registry, gateway and demo backends (Ctrl
 test: .venv/dev ## install what tests need and run all of them, on real PostgreSQL and Valkey
 	$(BIN)/pytest $(ARGS)
 
-soak: .venv/dev ## knock the gateway over: everything around it fails under load (about fifteen minutes)
+soak: .venv/dev ## knock the gateway over: everything around it fails under load (about ten minutes)
 	$(BIN)/pytest -m soak tests/soak $(ARGS)
 
 bench: .venv/dev ## measure the gateway beside nginx and HAProxy (installs them from Debian packages)

@@ -7,6 +7,7 @@ was measured is handed to `measured` and printed when the run ends.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import resource
@@ -162,10 +163,15 @@ class Feed:
 # -- gateways ---------------------------------------------------------------------------------------------------------
 
 
+_candidates = itertools.cycle(range(14_000 + os.getpid() % 100 * 8, 15_000))
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on now, outside the range that the kernel gives to clients."""
-    found = []
-    for port in range(14_000 + os.getpid() % 200 * 4, 15_000):
+    """Ports that nothing listens on now and that were not given out lately, outside the range that the kernel gives to
+    clients."""
+    found: list[int] = []
+    while len(found) < count:
+        port = next(_candidates)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -173,9 +179,7 @@ def free_ports(count: int) -> list[int]:
             except OSError:
                 continue
         found.append(port)
-        if len(found) == count:
-            return found
-    raise RuntimeError("no free ports")
+    return found
 
 
 @dataclass
@@ -321,6 +325,7 @@ async def running(*gateways: Gateway) -> AsyncIterator[None]:
             gateway.start()
         for gateway in gateways:
             await gateway.ready()
+        assert [gateway.log for gateway in gateways if gateway.process and gateway.process.poll() is not None] == []
         yield
     finally:
         for gateway in gateways:

@@ -165,7 +165,7 @@ async def test_no_window_ever_sees_more_than_its_limit(tmp_path: Path, valkey: v
             Gateway(tmp_path / str(number), feed.url, workers=2, more={"COUNTERS_URL": url}) for number in range(2)
         ]
         async with running(*gateways):
-            admitted: list[float] = []
+            admitted: list[tuple[float, float]] = []
             seen: Counter[int] = Counter()
             end = time.monotonic() + 2.5 * scene.WINDOW
 
@@ -176,16 +176,17 @@ async def test_no_window_ever_sees_more_than_its_limit(tmp_path: Path, valkey: v
                     answer = await client.ask("/steady/v1/items/1")
                     seen[answer.status] += 1
                     if answer.status == 200:
-                        admitted.append((began + time.monotonic()) / 2)
+                        admitted.append((began, time.monotonic()))
                     await asyncio.sleep(0.3)
                 client.close()
 
             await asyncio.gather(*(call(gateways[number % 2].port) for number in range(200)))
-            assert set(seen) == {200, 429}
-            admitted.sort()
-            # a call was counted somewhere between its question and its answer
-            most = max(sum(1 for at in admitted if first <= at < first + scene.WINDOW - 0.5) for first in admitted)
-            measured("22 precision", calls=seen.total(), admitted=seen[200], most_in_any_window=most)
+            # on a machine too busy to hear Redis in 50 ms this plan refuses: it never lets pass what it cannot count
+            assert set(seen) <= {200, 429, 503}
+            # a call was counted somewhere between its question and its answer: those that lie in a window whole
+            most = max(sum(at >= first and end < first + scene.WINDOW for at, end in admitted) for first, _ in admitted)
+            told = {"admitted": seen[200], "not_counted": seen[503], "most_in_any_window": most}
+            measured("22 precision", calls=seen.total(), **told)
             assert most <= scene.LIMIT
             assert seen[200] >= 2 * scene.LIMIT  # refusals extended no ban: each window filled again
 

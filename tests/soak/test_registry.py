@@ -26,7 +26,7 @@ class Registry:
     """The registry as a process."""
 
     def __init__(self, home: Path, database: str) -> None:
-        self.port = free_ports(4)[3]  # gateways take the first ones
+        self.port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
         self._home = home
         self._database = database
