@@ -17,7 +17,8 @@ import pytest
 
 from tests.backends import Seen, Wire
 from tests.soak import scene
-from tests.soak.rig import Client, Counting, Feed, Gateway, Load, measured, running, soak
+from tests.soak.load import Client, Load
+from tests.soak.rig import Counting, Feed, Gateway, measured, running, soak
 from tests.unit.gateway.test_connection import HOSTILE
 
 KEY = f"X-API-Key: {scene.key('wide')}\r\n".encode()

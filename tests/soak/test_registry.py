@@ -14,7 +14,8 @@ from sqlalchemy import make_url
 
 from tests.e2e.test_main_job import NOTES
 from tests.soak.chaos import Chaos, Mode
-from tests.soak.rig import ROOT, Counting, Gateway, Load, free_ports, running, soak, until
+from tests.soak.load import Load
+from tests.soak.rig import ROOT, Counting, Gateway, free_ports, running, soak, until
 from weighbridge.client import Client as Management
 
 KEY = "soak-bootstrap-key"
@@ -119,7 +120,7 @@ async def test_a_registry_that_is_dead_for_a_minute(tmp_path: Path, fresh_postgr
                 plan["limits"] = [{"name": "each", "requests": 2_000_000, "window": 10}]
                 await asyncio.to_thread(management.put, "/v1/plans/wide", plan)
                 revision = (await asyncio.to_thread(management.get, "/v1/snapshot"))["snapshot"]["revision"]
-                await until(lambda: _serves(gateway, revision))
+                await until(lambda: gateway.serves(revision))
                 resync = time.monotonic() - began
                 await load.stop()
                 load.clean("1 registry and database dead", for_s=3 * SECONDS, resync_s=round(resync, 1))
@@ -127,7 +128,3 @@ async def test_a_registry_that_is_dead_for_a_minute(tmp_path: Path, fresh_postgr
             management.close()
         finally:
             registry.kill()
-
-
-async def _serves(gateway: Gateway, revision: int) -> bool:
-    return await gateway.revision() >= revision

@@ -15,7 +15,8 @@ import pytest
 from tests.backends import Seen, Wire
 from tests.soak import scene
 from tests.soak.chaos import Chaos, Mode
-from tests.soak.rig import Client, Counting, Feed, Gateway, Load, echo, running, soak, statuses, until
+from tests.soak.load import Client, Load, statuses
+from tests.soak.rig import Counting, Feed, Gateway, echo, running, soak, until
 
 RISKY = "/risky/v1/items/1"
 
