@@ -36,8 +36,9 @@ class Workers:
         self._idle: LifoQueue[_Child] = LifoQueue()
 
     def warm(self) -> None:
-        """Have one child ready before the first publish needs it."""
-        self._idle.put(_Child(self._limits))
+        """Have one child ready before the first document needs it."""
+        if self._idle.empty():
+            self._idle.put(_Child(self._limits))
 
     def faults(self, tree: dict[str, Any]) -> list[tuple[str, str]]:
         """(pointer, detail) of everything wrong with a screened document. Raises `WorkerFailed`."""

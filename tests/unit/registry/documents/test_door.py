@@ -197,3 +197,13 @@ class TestWorkers:
             assert fresh is not child
         finally:
             workers.close()
+
+
+def test_warming_twice_starts_one_child() -> None:
+    workers = Workers(Limits())
+    try:
+        workers.warm()
+        workers.warm()
+        assert workers._idle.qsize() == 1
+    finally:
+        workers.close()
