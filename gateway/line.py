@@ -46,7 +46,7 @@ class Home(Protocol):
 
     @property
     def now(self) -> float: ...
-    def opened(self) -> None: ...
+    def opened(self, line: Line) -> None: ...
     def proved(self, *, answered: bool) -> None: ...
     def succeeded(self) -> None: ...
     def failed(self) -> None: ...
@@ -196,19 +196,23 @@ class Line(asyncio.Protocol):
         self.close()
         taker.upstream_lost(problem, stale)
 
+    def is_new_no_more(self) -> None:
+        """It ended, or stood long enough, before it ever answered."""
+        if self._is_new:
+            self._is_new = False
+            self.pool.proved(answered=False)
+
     # -- asyncio --
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self._is_new = True
-        self.pool.opened()
+        self.pool.opened(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.transport = None
         self._parser = None  # the parser holds our methods, we hold the parser
-        if self._is_new:
-            self._is_new = False
-            self.pool.proved(answered=False)
+        self.is_new_no_more()
         taker = self.taker
         if taker is None:
             self.pool.forget(self)

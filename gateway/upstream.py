@@ -35,9 +35,11 @@ FORGET_POOL_SECONDS = 300.0
 OUR_OWN = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL})
 """What this machine ran out of: no upstream is to blame, or ejected, for that."""
 FIRST_WINDOW = 6
-"""New connections to one upstream at a time, from opening to the first byte of an answer, until it has shown that it
-takes more. A burst must not overflow the accept queue of a small backend (five in Python's standard server): the kernel
-drops what is too much and asks again a whole second later."""
+"""New connections to one upstream at a time, until it has shown that it takes more. A burst must not overflow the
+accept queue of a small backend (five in Python's standard server): the kernel drops what is too much and asks again a
+whole second later. One is new from opening to the first byte of an answer, but no longer than `NEW_SECONDS`: an upload
+or a slow answer must not hold up everybody else."""
+NEW_SECONDS = 0.5
 SLOW_CONNECT_SECONDS = 0.5
 """Longer than a round trip: the kernel had to ask again."""
 
@@ -74,7 +76,7 @@ class Pool:
         own way (RFC 5681 section 3.1). See `FIRST_WINDOW`."""
         self._threshold = math.inf
         self.unproven = 0
-        """Open connections that never answered yet."""
+        """Open connections that are still new."""
         self._failed_in_a_row = 0
         self._ejections = 0
         self._open_until = 0.0
@@ -182,12 +184,13 @@ class Pool:
     def _narrow(self) -> None:
         self.window = self._threshold = max(FIRST_WINDOW, self.window / 2)
 
-    def opened(self) -> None:
+    def opened(self, line: Line) -> None:
         """A connection stands."""
         self.unproven += 1
+        asyncio.get_running_loop().call_later(NEW_SECONDS, line.is_new_no_more)
 
     def proved(self, *, answered: bool) -> None:
-        """A new connection answered for the first time, or ended without."""
+        """A new connection answered for the first time; or it ended, or stood long enough, without."""
         self.unproven -= 1
         if answered:
             self.window += 1 if self.window < self._threshold else 1 / self.window

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.line import MAX_REPLY_HEAD
 from gateway.names import Names
-from gateway.upstream import EJECT_SECONDS, FAILURES_TO_EJECT, FIRST_WINDOW, Address
+from gateway.upstream import EJECT_SECONDS, FAILURES_TO_EJECT, FIRST_WINDOW, NEW_SECONDS, Address
 from policies.model.contract import Upstream
 from tests.backends import Backend, Seen, Wire, echo
 from tests.wire import Gate, OneUpstream, Reply, Route, eventually, gate, on_loop
@@ -521,3 +521,23 @@ async def test_a_client_that_leaves_while_it_waits_for_a_connection_costs_nothin
         assert (await peers[0].reply()).status == 200
         await eventually(lambda: reading(g)["in_flight"] == 0)
         assert (await g.ask(GET)).status == 200
+
+
+@on_loop
+async def test_slow_answers_on_new_connections_hold_nobody_else_up() -> None:
+    hold = asyncio.Event()
+
+    async def some_are_slow(seen: Seen, wire: Wire) -> None:
+        if seen.target == "/slow":
+            await hold.wait()
+        await echo(seen, wire)
+
+    async with Backend(some_are_slow) as backend, gate(OneUpstream(backend.url)) as g:
+        slow = [await g.connect() for _ in range(FIRST_WINDOW)]
+        for peer in slow:
+            await peer.send(GET.replace(b"/a", b"/slow"))
+        await eventually(lambda: len(backend.seen) == FIRST_WINDOW)
+        async with asyncio.timeout(NEW_SECONDS + 1):
+            assert (await g.ask(GET)).status == 200
+        hold.set()
+        assert [(await peer.reply()).status for peer in slow] == [200] * FIRST_WINDOW
