@@ -36,6 +36,7 @@ from hyperframe.frame import GoAwayFrame
 
 from gateway import framing, target
 from gateway.fields import Fields
+from gateway.reading import PERMITTED
 from gateway.replies import NOT_IMPLEMENTED
 from gateway.streams import Head, Stream
 from gateway.worker import Worker
@@ -48,7 +49,6 @@ CONNECTION_WINDOW = MAX_STREAMS * STREAM_WINDOW
 NUISANCES = 200
 NUISANCE_SECONDS = 10.0
 """So many frames that ask nothing (resets, settings, pings, priorities) in so many seconds end the connection."""
-_PERMITTED = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
 
 
 class Http2(asyncio.Protocol):
@@ -220,21 +220,20 @@ class Http2(asyncio.Protocol):
         head = Head(event.headers or [])
         stream = self.streams[stream_id] = Stream(self, stream_id)
         frame = head.frame(self.worker.settings.max_headers, ended=ended)
-        method = head.method.decode("latin-1")
+        method = PERMITTED.get(head.method)
         if isinstance(frame, Problem):
-            stream.refuse(self._exchange(method, "", "", []), frame)
-            return
-        if method not in _PERMITTED:
-            stream.refuse(self._exchange(method, "", "", []), NOT_IMPLEMENTED)
-            return
-        if len(head.path) > self.worker.settings.max_target_bytes:
-            stream.refuse(self._exchange(method, "", "", []), framing.TARGET_TOO_LONG)
-            return
-        split = target.canonical(head.path, frame.host)
-        if isinstance(split, Problem):
-            stream.refuse(self._exchange(method, "", "", []), split)
-            return
-        stream.begin(self._exchange(method, *split, head.fields), frame)
+            refusal: Problem = frame
+        elif method is None:
+            refusal = NOT_IMPLEMENTED
+        elif len(head.path) > self.worker.settings.max_target_bytes:
+            refusal = framing.TARGET_TOO_LONG
+        else:
+            split = target.canonical(head.path, frame.host)
+            if not isinstance(split, Problem):
+                stream.begin(self._exchange(method, *split, head.fields), frame)
+                return
+            refusal = split
+        stream.refuse(self._exchange(method or "", "", "", []), refusal)
 
     def _exchange(self, method: str, path: str, query: str, fields: Fields) -> Exchange:
         return Exchange(method, path, query, fields, self._peer, time.time())

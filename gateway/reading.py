@@ -27,7 +27,7 @@ from gateway.replies import NOT_IMPLEMENTED
 from gateway.settings import Settings
 from policies.traffic import Problem
 
-_PERMITTED = {method.encode(): method for method in "DELETE GET HEAD OPTIONS PATCH POST PUT TRACE".split()}
+PERMITTED = {method.encode(): method for method in "DELETE GET HEAD OPTIONS PATCH POST PUT TRACE".split()}
 _UPGRADE_FIELD = re.compile(rb"(?i)\r\nupgrade:[^\r]*")
 _H2C = re.compile(rb"(?i)\r\nupgrade:[ \t]*h2c[ \t]*\r\n")
 _NO_UPGRADE = framing.refused("This gateway does not switch protocols.")
@@ -93,7 +93,7 @@ class Requests:
                 and end - line.end(1) - 1 <= settings.max_target_bytes
             ):
                 method, path, query = line.groups()
-                self.method = _PERMITTED[method]
+                self.method = PERMITTED[method]
                 self.path = path.decode("ascii")
                 self.query = query.decode("ascii") if query else ""
                 self.unread = self.frame.length
@@ -116,7 +116,7 @@ class Requests:
         line = framing.gate(head, settings.max_target_bytes, settings.max_headers)
         if isinstance(line, Problem):
             return line
-        method = _PERMITTED.get(line[1])
+        method = PERMITTED.get(line[1])
         if method is None:
             return NOT_IMPLEMENTED
         problem = self._parse(head)
