@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench bench-differs check static docs lock format clean
+.PHONY: help demo test soak native check-native bench bench-differs check static docs lock format clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -16,6 +16,16 @@ test: .venv/dev ## install what tests need and run all of them, on real PostgreS
 
 soak: .venv/dev ## knock the gateway over: everything around it fails under load (about ten minutes)
 	$(BIN)/pytest -m soak tests/soak $(ARGS)
+
+native: .venv/dev ## compile the gateway's hot modules into a copy at build/native (optional; needs a C compiler)
+	@command -v cc >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends gcc libc6-dev; }
+	$(BIN)/python -m gateway.native build/native
+
+check-native: native ## the gateway's tests on the compiled copy
+	cp -r tests docs README.md build/native
+	cd build/native && ../../$(BIN)/python -c "from gateway import connection as c; assert not c.__file__.endswith('.py'), c.__file__"
+	cd build/native && ../../$(BIN)/python -m pytest $(ARGS) tests/unit/gateway tests/unit/policies/traffic tests/contract/test_counters.py \
+	  tests/contract/test_policies.py tests/integration
 
 bench: .venv/dev ## measure the gateway beside nginx and HAProxy (installs them from Debian packages)
 	@command -v wrk haproxy nginx >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends wrk haproxy nginx-light; }

@@ -11,7 +11,8 @@ from zlib import crc32
 
 import semver
 
-from gateway.router import AmbiguousTemplates, Canary, ContractLines, MajorLine, Served, Templates
+from gateway.router import Canary, ContractLines, MajorLine, Served
+from gateway.templates import AmbiguousTemplates, Templates
 from policies.model.contract import LIVE, Contract, Rollout, Stage, Version
 from policies.model.document import Document, Operation
 from policies.model.snapshot import Snapshot, SnapshotRefused

@@ -71,7 +71,7 @@ class Pool:
         self.probing = False
         self.used_at = upstreams.now
         self.connects = self.failures = self.retries = self.refusals = 0
-        self.window: float = FIRST_WINDOW
+        self.window = float(FIRST_WINDOW)
         """Grows by one with every new connection that answers, and slowly once one was dropped, which halves it: TCP's
         own way (RFC 5681 section 3.1). See `FIRST_WINDOW`."""
         self._threshold = math.inf
@@ -182,7 +182,7 @@ class Pool:
         raise failure
 
     def _narrow(self) -> None:
-        self.window = self._threshold = max(FIRST_WINDOW, self.window / 2)
+        self.window = self._threshold = max(float(FIRST_WINDOW), self.window / 2)
 
     def opened(self, line: Line) -> None:
         """A connection stands."""

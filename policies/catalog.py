@@ -7,6 +7,7 @@ product text: why it hurts a consumer, and the compatible way to get what was wa
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import pkgutil
@@ -14,6 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.resources import files
 from inspect import cleandoc
 from typing import Any, Literal
 
@@ -67,13 +69,14 @@ def register(
         raise InvalidCatalog(f"{id_} is not <family>.<kebab-case>")
     if id_ in _entries and _origin(_entries[id_].function) != _origin(function):
         raise InvalidCatalog(f"{id_} is defined in {_origin(_entries[id_].function)} and in {_origin(function)}")
-    if not function.__doc__:
+    text = function.__doc__ or _written(function)
+    if not text:
         raise InvalidCatalog(f"{id_} has no docstring; it is what a refused publisher reads")
     entry = Entry(
         id=id_,
         family=family,
         severity=severity,
-        text=cleandoc(function.__doc__),
+        text=cleandoc(text),
         function=function,
         examples={kind: tuple(cases) for kind, cases in (examples or {}).items()},
         taxonomy=dict(taxonomy or {}),
@@ -83,9 +86,23 @@ def register(
     return entry
 
 
+def _written(function: Callable[..., Any]) -> str | None:
+    """The docstring in the source beside a compiled module (`gateway.native`), which keeps none."""
+    package, _, name = function.__module__.rpartition(".")
+    source = files(package).joinpath(f"{name}.py")
+    if not source.is_file():
+        return None
+    for node in ast.parse(source.read_text("utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name == function.__name__:
+            return ast.get_docstring(node)
+    return None
+
+
 def _origin(function: Callable[..., Any]) -> str:
-    """Module and line: a module that is imported again registers its rules again, two rules of one name are a fault."""
-    return f"{function.__module__}:{function.__code__.co_firstlineno}"
+    """Module and line: a module that is imported again registers its rules again, two rules of one name are a fault.
+    A compiled function does not know its line, but then a second of its name cannot be compiled beside it."""
+    code = getattr(function, "__code__", None)
+    return f"{function.__module__}:{code.co_firstlineno if code else ''}"
 
 
 def discover(*families: Family) -> None:

@@ -21,9 +21,10 @@ from msgspec import Struct
 
 from policies import catalog
 from policies.findings import Severity
+from policies.traffic.exchange import Exchange as Exchange
 
 if TYPE_CHECKING:
-    from policies.model.access import Application, Plan
+    from policies.model.access import Application
     from policies.model.contract import Contract, Version
     from policies.model.document import Document, Operation
     from policies.traffic.limit_rate import Allowance, Counters
@@ -80,109 +81,6 @@ class Caller(Struct, frozen=True):
     scopes: frozenset[str]
     expires_at: float
     allowances: Mapping[tuple[str, int], Allowance] = {}
-
-
-class Exchange:
-    """One request on its way through. Each slot is written by exactly one stop and read by those after it."""
-
-    __slots__ = (
-        "allowance",
-        "body",
-        "caller",
-        "faults",
-        "headers",
-        "learned",
-        "limits",
-        "method",
-        "now",
-        "operation_id",
-        "parameters",
-        "path",
-        "payload",
-        "peer",
-        "plan",
-        "problem",
-        "query",
-        "release",
-        "reply",
-        "reply_headers",
-        "request_faults",
-        "request_id",
-        "rest",
-        "route",
-        "site",
-        "table",
-        "upstream",
-        "version",
-    )
-
-    def __init__(
-        self,
-        method: str,
-        path: str,
-        query: str,
-        headers: list[tuple[bytes, bytes]],
-        peer: str,
-        now: float,
-        learned: dict[str, Any] | None = None,
-    ) -> None:
-        # written by gateway.connection
-        self.method = method
-        """Upper case."""
-        self.path = path
-        """Canonical and still percent-encoded (`gateway.target`)."""
-        self.query = query
-        """As sent, without the question mark; still percent-encoded."""
-        self.headers = headers
-        """Names in lower case, in the order received, repeated fields repeated."""
-        self.learned: dict[str, Any] = {} if learned is None else learned
-        """What was worked out of `headers` alone, shared by the exchanges of a connection that repeats them."""
-        self.peer = peer
-        self.now = now
-        """Unix seconds: time is an argument everywhere below."""
-        self.request_id: str = ""
-        self.table: Any = None
-        """The routing table read once when the exchange began; a swap in between does not touch it."""
-        self.body: bytes | None = None
-        # written by gateway.router
-        self.route: Any = None
-        self.rest: str = ""
-        """The part of `path` that the version's templates match: what is appended to the upstream's address."""
-        self.operation_id: str = ""
-        self.version: str = ""
-        self.parameters: tuple[str, ...] = ()
-        """Raw (percent-encoded) path segments, in the order of the template's parameters."""
-        # written by the phases
-        self.caller: Caller | None = None
-        self.allowance: Allowance | None = None
-        """The application's share of `plan`, with its counters' names."""
-        self.plan: Plan | None = None
-        self.site: str | None = None
-        self.upstream: Any = None
-        """Which backend serves it: `policies.traffic.authorize_site.Backend`."""
-        self.limits: Any = None
-        """Where the caller stands after the take: `policies.traffic.limit_rate.Standing`."""
-        self.release: Any = None
-        """Called once when the exchange ends, whatever its end (gives back a concurrency slot)."""
-        self.payload: Any = None
-        """The declared media type that the request's ``Content-Type`` chose."""
-        self.request_faults: tuple[Fault, ...] = ()
-        """What request validation reported in ``report`` mode."""
-        self.reply: Any = None
-        """What the operation declares for the reply that came: `policies.traffic.validate_response.Reply`."""
-        self.faults: tuple[Fault, ...] = ()
-        """What response validation reported."""
-        # written by gateway.pipeline
-        self.problem: Problem | None = None
-        self.reply_headers: list[tuple[bytes, bytes]] = []
-        """Announced headers, added to whatever reply is sent."""
-
-    def header(self, name: bytes) -> bytes | None:
-        """The first field of that (lower-case) name."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
 
 
 Decision = Problem | None | Awaitable[Problem | None]

@@ -10,11 +10,13 @@ and server framework treats it as a delimiter. Here it delimits unless the plain
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from policies.model.document import Parameter
 from policies.traffic.validate_parameter_values import Malformed, Shape, percent_decoded
 
-Raw = str | list[str] | dict[str, str]
+Raw = str | list[str] | dict[str, Any]
+"""A dict's members are texts, or lists of them (``deepObject``)."""
 Reading = Callable[[list[str]], Raw]
 _DELIMITER = {"form": ",", "simple": ",", "label": ",", "matrix": ",", "spaceDelimited": " ", "pipeDelimited": "|"}
 

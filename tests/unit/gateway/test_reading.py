@@ -18,18 +18,10 @@ LIMITS = Settings(max_head_bytes=1024, max_target_bytes=100, max_headers=8)
 SPAN = re.compile(rb"(traceparent: 00-[0-9a-f]{32}-)[0-9a-f]{16}")
 
 
-class Forgetful(Requests):
-    """Reads every head as if it were the first of its kind."""
-
-    __slots__ = ()
-
-    def head(self, data: bytes) -> int | Problem:
-        self._known = b""
-        return super().head(data)
-
-
-def read(requests: Requests, pieces: list[bytes]) -> list[Any]:
-    """Everything there is to know of what was read, in order; the last entry is a refusal, or what was left over."""
+def read(pieces: list[bytes], *, forgetful: bool = False) -> list[Any]:
+    """Everything there is to know of what was read, in order; the last entry is a refusal, or what was left over. Who
+    is forgetful reads every head as if it were the first of its kind."""
+    requests = Requests(LIMITS)
     seen: list[Any] = []
     waiting = b""
     in_body = False
@@ -43,6 +35,8 @@ def read(requests: Requests, pieces: list[bytes]) -> list[Any]:
                 seen.append(found[1])
                 waiting = waiting[found[0] :]
             else:
+                if forgetful:
+                    requests._known = b""
                 size = requests.head(waiting)
                 if isinstance(size, Problem):
                     return [*seen, size, requests.method]
@@ -118,7 +112,7 @@ POST = b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"
 @example([POST * 3 + GET])
 @example([POST, POST[:-1], b"c", POST.replace(b"POST", b"GET"), POST[:-3], b"abc" + GET])
 def test_a_head_that_repeats_is_read_as_if_it_were_new(pieces: list[bytes]) -> None:
-    assert read(Requests(LIMITS), pieces) == read(Forgetful(LIMITS), pieces)
+    assert read(pieces) == read(pieces, forgetful=True)
 
 
 def test_a_head_that_repeats_is_not_parsed_again() -> None:
