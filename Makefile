@@ -27,7 +27,7 @@ check-native: native ## the gateway's tests on the compiled copy
 	cd build/native && ../../$(BIN)/python -m pytest $(ARGS) tests/unit/gateway tests/unit/policies/traffic tests/contract/test_counters.py \
 	  tests/contract/test_policies.py tests/integration
 
-bench: .venv/dev ## measure the gateway beside nginx and HAProxy (installs them from Debian packages)
+bench: native ## measure the gateway beside nginx and HAProxy (installs them from Debian packages)
 	@command -v wrk haproxy nginx >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends wrk haproxy nginx-light; }
 	$(BIN)/python -m tests.bench.gateway $(ARGS)
 

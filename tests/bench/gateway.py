@@ -28,7 +28,10 @@ from tests.bench import load, ours, peers
 from tests.bench.load import Candidate, Point
 
 ROOT = Path(__file__).parent.parent.parent
+NATIVE = ROOT / "build" / "native"
 OURS = "weighbridge"
+COMPILED = "weighbridge, compiled"
+"""The same source after `make native`; measured where that copy stands."""
 
 
 def main() -> int:
@@ -73,24 +76,35 @@ def main() -> int:
 
 def _candidates(stack: ExitStack, folder: Path, identity: ours.Identity) -> Iterator[Candidate]:
     (folder / "key.pub").write_bytes(identity.pem)
-    backend, bare, documented, table, port, admin = _free_ports(6)
+    backend, bare, documented, table = _free_ports(4)
     _start(stack, 1, _nginx(folder, "backend", peers.nginx_backend(folder, backend)), backend)
     yield _candidate(stack, "nginx", _nginx(folder, "bare", peers.nginx_bare(folder, bare, backend)), bare, False)
     for name, at, remembers in (("haproxy-jwt", documented, False), ("haproxy-table", table, True)):
         config = folder / f"{name}.cfg"
         config.write_text(peers.haproxy(folder, at, backend, remembers=remembers))
         yield _candidate(stack, name, ["haproxy", "-db", "-q", "-f", str(config)], at, False)
-    state = folder / "state"
-    state.mkdir()
-    (state / "snapshot.json").write_bytes(ours.snapshot(identity, f"http://127.0.0.1:{backend}"))
     command = [sys.executable, "-m", "weighbridge", "gateway"]
-    yield _candidate(stack, OURS, command, port, True, ours.environment(state, port, admin))
+    snapshot = ours.snapshot(identity, f"http://127.0.0.1:{backend}")
+    for name, source in ((OURS, ROOT), (COMPILED, NATIVE)):
+        if not source.is_dir():
+            continue
+        state = folder / name
+        state.mkdir()
+        (state / "snapshot.json").write_bytes(snapshot)
+        port, admin = _free_ports(2)
+        yield _candidate(stack, name, command, port, True, ours.environment(state, port, admin), source)
 
 
 def _candidate(
-    stack: ExitStack, name: str, command: list[str], port: int, validates: bool, more: dict[str, str] | None = None
+    stack: ExitStack,
+    name: str,
+    command: list[str],
+    port: int,
+    validates: bool,
+    more: dict[str, str] | None = None,
+    folder: Path = ROOT,
 ) -> Candidate:
-    pid = _start(stack, 0, command, port, more)
+    pid = _start(stack, 0, command, port, more, folder)
     return Candidate(name, f"http://127.0.0.1:{port}", (pid, *_children(pid)), validates)
 
 
@@ -100,11 +114,18 @@ def _nginx(folder: Path, name: str, text: str) -> list[str]:
     return ["nginx", "-p", str(folder), "-c", str(config)]
 
 
-def _start(stack: ExitStack, core: int, command: list[str], port: int, more: dict[str, str] | None = None) -> int:
+def _start(
+    stack: ExitStack,
+    core: int,
+    command: list[str],
+    port: int,
+    more: dict[str, str] | None = None,
+    folder: Path = ROOT,
+) -> int:
     """Run on one core until the stack unwinds; returns once the port answers."""
     environment = {**os.environ, **(more or {})}
     process = subprocess.Popen(
-        ["taskset", "-c", str(core), *command], env=environment, cwd=ROOT, stderr=subprocess.DEVNULL
+        ["taskset", "-c", str(core), *command], env=environment, cwd=folder, stderr=subprocess.DEVNULL
     )
     stack.callback(_stop, process)
     deadline = time.monotonic() + 20
@@ -181,18 +202,21 @@ def _spread(values: list[float]) -> str:
 
 
 def _table(points: Points, memory: dict[str, float]) -> str:
+    ours_ = [name for name in (OURS, COMPILED) if any(key[0] == name for key in points)]
+    ratios = "".join(f" {name} / it |" for name in ours_)
     lines = [
-        "| candidate | workload | connections | CPU us/request | ours / it | requests/s | p50 us | p99 us | RSS MB |",
-        "|---|---|---|---|---|---|---|---|---|",
+        f"| candidate | workload | connections | CPU us/request |{ratios} requests/s | p50 us | p99 us | RSS MB |",
+        "|---|---|---|---|" + "---|" * len(ours_) + "---|---|---|---|",
     ]
     for (name, workload, size), measured in points.items():
-        cpu = [point.cpu for point in measured]
-        mine = points.get((OURS, workload, size), [])
-        ratio = statistics.median([a.cpu / b.cpu for a, b in zip(mine, measured, strict=True)]) if mine else 0.0
+        told = ""
+        for mine in ours_:
+            pairs = zip(points[mine, workload, size], measured, strict=True)
+            told += f" {statistics.median([a.cpu / b.cpu for a, b in pairs]):.2f} |"
         middle = {key: statistics.median(getattr(p, key) for p in measured) for key in ("rate", "p50", "p99")}
         lines.append(
-            f"| {name} | {workload} | {size} | {_spread(cpu)} | {ratio:.2f} | {middle['rate']:,.0f} "
-            f"| {middle['p50']:.0f} | {middle['p99']:.0f} | {memory[name]:.0f} |"
+            f"| {name} | {workload} | {size} | {_spread([point.cpu for point in measured])} |{told} "
+            f"{middle['rate']:,.0f} | {middle['p50']:.0f} | {middle['p99']:.0f} | {memory[name]:.0f} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -1,4 +1,4 @@
-"""What may be compiled. Whether it behaves the same is asked by running the gateway's tests on it: `make check-native`."""
+"""What may be compiled. Whether it behaves the same is asked by the gateway's tests, run on it: `make check-native`."""
 
 from __future__ import annotations
 
