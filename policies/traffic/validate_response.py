@@ -17,7 +17,7 @@ from policies.traffic import Exchange, Fault, Phase, Problem, RouteFacts
 from policies.traffic.validate_media_types import chosen, essence, is_json
 from policies.traffic.validate_parameters import Reader, bound, field_text, missing
 from policies.traffic.validate_request_body import BoundPayload, bound_payloads
-from policies.traffic.validate_schemas import MOST_FAULTS
+from policies.traffic.validate_schemas import MOST_FAULTS, Seen
 
 Headers = Iterable[tuple[bytes, bytes]]
 """Names in lower case."""
@@ -68,11 +68,12 @@ class Reply(Struct, frozen=True, gc=False):
 class ResponseJudge:
     """All declared responses of one operation. Not a link of the chain: the pipeline asks it about each reply."""
 
-    __slots__ = ("_by_status", "_default", "_ranges", "blocks")
+    __slots__ = ("_by_status", "_default", "_ranges", "_seen", "blocks")
     phase = Phase.VALIDATE
 
-    def __init__(self, responses: dict[str, BoundResponse], *, blocks: bool) -> None:
+    def __init__(self, responses: dict[str, BoundResponse], seen: Seen, *, blocks: bool) -> None:
         self.blocks = blocks
+        self._seen = seen
         self._by_status = {int(status): response for status, response in responses.items() if status.isdigit()}
         self._ranges = {int(s[0]): response for s, response in responses.items() if s.endswith("XX")}
         self._default = responses.get("default")
@@ -103,7 +104,7 @@ class ResponseJudge:
         faults = self._head_faults(reply)
         payload = reply.payload
         if payload is not None and payload.judged and exchange.method != "HEAD":
-            found = self._body_faults(payload, reply.coding, body)
+            found = self._body_faults(payload, reply, body)
             if found:
                 faults = [*faults, *found]
         if not faults:
@@ -152,7 +153,11 @@ class ResponseJudge:
             faults.append(Fault("/header/Content-Type", "REQUIRED", "The reply does not name its media type."))
         return faults
 
-    def _body_faults(self, payload: BoundPayload, coding: bytes | None, body: bytes) -> Sequence[Fault]:
+    def _body_faults(self, payload: BoundPayload, reply: Reply, body: bytes) -> Sequence[Fault]:
+        coding, checker = reply.coding, payload.checker
+        polled = checker if reply.method == "GET" and coding is None else None
+        if polled is not None and self._seen.holds(polled, body):
+            return ()
         if coding and coding.lower() != b"identity":
             decoded = _decoded(body, field_text(coding).lower())
             if decoded is None:
@@ -162,8 +167,11 @@ class ResponseJudge:
             value = orjson.loads(body)
         except orjson.JSONDecodeError:
             return (Fault("/body", "JSON", "The body is not JSON."),)
-        checker = payload.checker
-        if checker is None or checker.is_valid(value):
+        if checker is None:
+            return ()
+        if checker.is_valid(value):
+            if polled is not None:
+                self._seen.add(polled, body)
             return ()
         return checker.faults(value, "/body")
 
@@ -203,4 +211,4 @@ def validate_response(facts: RouteFacts) -> ResponseJudge | None:
         )
         for response in facts.operation.responses
     }
-    return ResponseJudge(responses, blocks=mode == "block")
+    return ResponseJudge(responses, facts.schemas.seen, blocks=mode == "block")

@@ -18,6 +18,11 @@ from policies.model.schema import DIALECT, Direction, standalone
 from policies.traffic import Fault
 
 MOST_FAULTS = 20
+LONGEST_SEEN = 16_384
+"""Bytes of a text that is worth remembering: finding it again reads it whole."""
+MOST_SEEN = 8 * 1024 * 1024
+"""Bytes of all texts remembered by one process."""
+_ENTRY = 200
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -50,12 +55,40 @@ class Checker:
         return found
 
 
+class Seen:
+    """Texts that were found valid lately: who polls gets the same answer again and again, and what was valid once
+    stays valid while its checker does. Starts over when they are too many: to find the oldest would cost more."""
+
+    __slots__ = ("_left", "_texts")
+
+    def __init__(self) -> None:
+        self._texts: set[tuple[Checker, bytes]] = set()
+        self._left = MOST_SEEN
+
+    def holds(self, checker: Checker, text: bytes) -> bool:
+        return len(text) <= LONGEST_SEEN and (checker, text) in self._texts
+
+    def add(self, checker: Checker, text: bytes) -> None:
+        if len(text) > LONGEST_SEEN:
+            return
+        self._left -= len(text) + _ENTRY
+        if self._left < 0:
+            self.clear()
+            self._left -= len(text) + _ENTRY
+        self._texts.add((checker, text))
+
+    def clear(self) -> None:
+        self._texts.clear()
+        self._left = MOST_SEEN
+
+
 class Schemas:
     """Compiles and shares. Raises `ValueError` where a schema cannot be compiled."""
 
-    __slots__ = ("_by_content", "_by_place")
+    __slots__ = ("_by_content", "_by_place", "seen")
 
     def __init__(self) -> None:
+        self.seen = Seen()
         self._by_place: dict[tuple[str, str, Direction], Checker] = {}
         self._by_content: dict[bytes, Checker] = {}
 
@@ -81,6 +114,7 @@ class Schemas:
         self._by_place = {place: checker for place, checker in self._by_place.items() if place[0] in documents}
         kept = {id(checker) for checker in self._by_place.values()}
         self._by_content = {content: c for content, c in self._by_content.items() if id(c) in kept}
+        self.seen.clear()
 
 
 def code_of(keyword: str) -> str:

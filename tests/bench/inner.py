@@ -15,6 +15,7 @@ import json
 import pstats
 import tempfile
 import time
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,8 @@ async def measure(options: argparse.Namespace) -> dict[str, float]:
 
 def _rounds(worker: Worker, workload: str, token: str, options: argparse.Namespace) -> float:
     asked = request(workload, token)
-    answers = [reply(workload, number if options.varying else 0) for number in range(CONNECTIONS)]
+    different = options.repeats * CONNECTIONS * 20 if options.varying else 1  # more than are remembered
+    answers = cycle([reply(workload, number) for number in range(different)])
     connections = [Connection(worker) for _ in range(CONNECTIONS)]
     clients = [Transport() for _ in connections]
     for connection, client in zip(connections, clients, strict=True):
@@ -113,7 +115,7 @@ def _rounds(worker: Worker, workload: str, token: str, options: argparse.Namespa
         for connection in connections:
             connection.data_received(asked)
         lines[:] = list(pool.busy)
-        for line, answer in zip(lines, answers, strict=True):
+        for line, answer in zip(lines, answers, strict=False):
             line.data_received(answer)
 
     one_round()
@@ -143,7 +145,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--workloads", default="w1,w2")
-    parser.add_argument("--varying", action="store_true", help="64 different replies instead of one")
+    parser.add_argument("--varying", action="store_true", help="every reply is another one")
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

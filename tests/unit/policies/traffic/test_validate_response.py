@@ -130,3 +130,18 @@ def test_an_unknown_coding_is_not_evaluated() -> None:
 
 def test_off_binds_nothing() -> None:
     assert validate_response(facts(document({}), contract=contract(response_validation="off"))) is None
+
+
+def test_what_was_found_valid_is_not_judged_again_and_nothing_else_is_let_pass() -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    bound = judge(responses={"200": {"description": "found", "content": {"application/json": {"schema": schema}}}})
+
+    def judged(body: bytes) -> list[tuple[str, str]]:
+        made = exchange("GET")
+        assert bound.wants_body(made, 200, [JSON])
+        assert bound.judge(made, 200, [JSON], body) is None
+        return noted(made.faults)
+
+    for _ in range(3):
+        assert judged(b'{"n": 1}') == []
+        assert judged(b'{"n": "1"}') == [("/body/n", "TYPE")]
