@@ -30,6 +30,7 @@ check-native: native ## the gateway's tests on the compiled copy
 bench: native ## measure the gateway beside nginx and HAProxy (installs them from Debian packages)
 	@command -v wrk haproxy nginx >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends wrk haproxy nginx-light; }
 	$(BIN)/python -m tests.bench.gateway $(ARGS)
+	$(BIN)/python -m tests.bench.scenarios
 
 bench-differs: .venv/dev ## measure our differ beside those on PyPI and npm (needs node and npm; under ten minutes)
 	@command -v npm >/dev/null || { echo 'npm is not installed: the differs from npm need it' >&2; exit 2; }

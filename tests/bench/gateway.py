@@ -9,29 +9,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
-import signal
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from tests.bench import load, ours, peers
 from tests.bench.load import Candidate, Point
+from tests.bench.running import NATIVE, ROOT, free_ports, nginx, start, started
 
-ROOT = Path(__file__).parent.parent.parent
-NATIVE = ROOT / "build" / "native"
 OURS = "weighbridge"
 COMPILED = "weighbridge, compiled"
-"""The same source after `make native`; measured where that copy stands."""
 
 
 def main() -> int:
@@ -75,14 +68,14 @@ def main() -> int:
 
 
 def _candidates(stack: ExitStack, folder: Path, identity: ours.Identity) -> Iterator[Candidate]:
-    (folder / "key.pub").write_bytes(identity.pem)
-    backend, bare, documented, table = _free_ports(4)
-    _start(stack, 1, _nginx(folder, "backend", peers.nginx_backend(folder, backend)), backend)
-    yield _candidate(stack, "nginx", _nginx(folder, "bare", peers.nginx_bare(folder, bare, backend)), bare, False)
+    identity.write_public_keys(folder)
+    backend, bare, documented, table = free_ports(4)
+    start(stack, 1, nginx(folder, "backend", peers.nginx_backend(folder, backend)), backend)
+    yield started(stack, "nginx", nginx(folder, "bare", peers.nginx_bare(folder, bare, backend)), bare, False)
     for name, at, remembers in (("haproxy-jwt", documented, False), ("haproxy-table", table, True)):
         config = folder / f"{name}.cfg"
         config.write_text(peers.haproxy(folder, at, backend, remembers=remembers))
-        yield _candidate(stack, name, ["haproxy", "-db", "-q", "-f", str(config)], at, False)
+        yield started(stack, name, ["haproxy", "-db", "-q", "-f", str(config)], at, False)
     command = [sys.executable, "-m", "weighbridge", "gateway"]
     snapshot = ours.snapshot(identity, f"http://127.0.0.1:{backend}")
     for name, source in ((OURS, ROOT), (COMPILED, NATIVE)):
@@ -91,82 +84,8 @@ def _candidates(stack: ExitStack, folder: Path, identity: ours.Identity) -> Iter
         state = folder / name
         state.mkdir()
         (state / "snapshot.json").write_bytes(snapshot)
-        port, admin = _free_ports(2)
-        yield _candidate(stack, name, command, port, True, ours.environment(state, port, admin), source)
-
-
-def _candidate(
-    stack: ExitStack,
-    name: str,
-    command: list[str],
-    port: int,
-    validates: bool,
-    more: dict[str, str] | None = None,
-    folder: Path = ROOT,
-) -> Candidate:
-    pid = _start(stack, 0, command, port, more, folder)
-    return Candidate(name, f"http://127.0.0.1:{port}", (pid, *_children(pid)), validates)
-
-
-def _nginx(folder: Path, name: str, text: str) -> list[str]:
-    config = folder / f"nginx-{name}.conf"
-    config.write_text(text)
-    return ["nginx", "-p", str(folder), "-c", str(config)]
-
-
-def _start(
-    stack: ExitStack,
-    core: int,
-    command: list[str],
-    port: int,
-    more: dict[str, str] | None = None,
-    folder: Path = ROOT,
-) -> int:
-    """Run on one core until the stack unwinds; returns once the port answers."""
-    environment = {**os.environ, **(more or {})}
-    process = subprocess.Popen(
-        ["taskset", "-c", str(core), *command], env=environment, cwd=folder, stderr=subprocess.DEVNULL
-    )
-    stack.callback(_stop, process)
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise RuntimeError(f"{command[0]} ended with {process.returncode}: {' '.join(command)}")
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return process.pid
-        time.sleep(0.05)
-    raise RuntimeError(f"{command[0]} does not listen on {port}")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(15)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _children(pid: int) -> tuple[int, ...]:
-    return tuple(int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-
-
-def _free_ports(count: int) -> list[int]:
-    with _reserved(count) as ports:
-        return ports
-
-
-@contextmanager
-def _reserved(count: int) -> Iterator[list[int]]:
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        yield [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+        port, admin = free_ports(2)
+        yield started(stack, name, command, port, True, ours.environment(state, port, admin), source)
 
 
 # -- measuring --------------------------------------------------------------------------------------------------------

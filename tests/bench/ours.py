@@ -10,6 +10,7 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from policies.model.access import Application, Issuer, Limit, Plan, Subject, Subscription
@@ -55,11 +56,11 @@ class Identity:
         }  # fmt: skip
         return jwt.encode(said, key, algorithm, headers={"kid": kid, "typ": "at+jwt"})
 
-    @property
-    def pem(self) -> bytes:
-        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-        return self.rsa.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    def write_public_keys(self, folder: Path) -> None:
+        """``RS256.pub`` and ``ES256.pub``, as HAProxy reads them."""
+        for key, name in ((self.rsa, "RS256"), (self.ec, "ES256")):
+            pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+            (folder / f"{name}.pub").write_bytes(pem)
 
 
 def document(routes: int = 60) -> dict[str, Any]:

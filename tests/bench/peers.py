@@ -95,15 +95,17 @@ _VERIFY = """\
   http-request set-var(txn.alg) http_auth_bearer,jwt_header_query('$.alg')
   http-request set-var(txn.iss) http_auth_bearer,jwt_payload_query('$.iss')
   http-request set-var(txn.aud) http_auth_bearer,jwt_payload_query('$.aud')
-  http-request return status 401 content-type application/problem+json string '{{"status":401}}' unless {known}{{ var(txn.alg) -m str RS256 }} {{ var(txn.iss) -m str {issuer} }} {{ var(txn.aud) -m str {audience} }}
-  http-request return status 401 content-type application/problem+json string '{{"status":401}}' unless {known}{{ http_auth_bearer,jwt_verify(txn.alg,"{folder}/key.pub") -m int 1 }}
+  http-request return status 401 content-type application/problem+json string '{{"status":401}}' unless {known}{{ var(txn.alg) -m str {algorithm} }} {{ var(txn.iss) -m str {issuer} }} {{ var(txn.aud) -m str {audience} }}
+  http-request return status 401 content-type application/problem+json string '{{"status":401}}' unless {known}{{ http_auth_bearer,jwt_verify(txn.alg,"{folder}/{algorithm}.pub") -m int 1 }}
 """
 
 
-def haproxy(folder: Path, port: int, backend: int, *, remembers: bool, tls: int | None = None) -> str:
+def haproxy(
+    folder: Path, port: int, backend: int, *, remembers: bool, tls: int | None = None, algorithm: str = "RS256"
+) -> str:
     """JWT, limit and version routing as documented. With `remembers`, a second stick table keeps the digests of tokens
     that were verified: what an expert makes of it."""
-    said = {"issuer": ISSUER, "audience": AUDIENCE, "folder": folder}
+    said = {"issuer": ISSUER, "audience": AUDIENCE, "folder": folder, "algorithm": algorithm}
     table, verify = "", _VERIFY.format(**said, known="")
     if remembers:
         table = "backend verified\n  stick-table type binary len 32 size 100k expire 300s store gpt0"
