@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from policies.model.access import ApiKey, Application, Issuer, Plan, Subject
 from policies.model.contract import Contract, Rollout, Version
@@ -109,14 +110,37 @@ def unseal(data: bytes) -> tuple[bytes, str]:
     return body, envelope.digest
 
 
+_ALIKE = {
+    "applications": ("id", "consumer", "audience", "scopes", "sites", "subscriptions"),
+    "api_keys": ("application",),
+    "subjects": ("id", "issuer", "subject", "application"),
+}
+"""Fields whose values are the same in many items, or in items of two lists."""
+
+
 def _read(body: bytes) -> Snapshot:
-    """Item by item where there may be very many: one long call into the library would hold up every other thread."""
+    """Item by item where there may be very many: one long call into the library would hold up every other thread.
+
+    Equal values become one value: a hundred thousand applications have a handful of plans, scopes and sites.
+    """
     unread = msgspec.json.decode(body, type=_Unread)
     members = {name: getattr(unread, name) for name in Snapshot.__struct_fields__}
+    known: dict[Any, Any] = {}
+    one, no_pins = known.setdefault, dict[str, int]()
     for name, decoder in _LISTS.items():
-        decode = decoder.decode
+        decode, alike = decoder.decode, _ALIKE[name]
+
+        def read(item: msgspec.Raw, decode: Any = decode, alike: tuple[str, ...] = alike) -> Any:
+            made = decode(item)
+            for field in alike:
+                value = getattr(made, field)
+                force_setattr(made, field, one(value, value))
+            if type(made) is Application and not made.pins:
+                force_setattr(made, "pins", no_pins)
+            return made
+
         try:
-            members[name] = tuple([decode(item) for item in members[name]])  # a loop of ours: threads change in between
+            members[name] = tuple([read(item) for item in members[name]])  # a loop of ours: threads change in between
         except msgspec.DecodeError as error:
             raise SnapshotRefused(f"not a snapshot: one of its {name}: {error}") from error
     return Snapshot(**members)
