@@ -4,6 +4,7 @@
     Saved[T](record, created, changed)              what came of a create-or-replace
     record(unit, actor, action, subject, ...)       one audit row, and a new snapshot when the unit commits
     entries(unit, *, subject, before, limit) -> Page    newest first, by cursor
+    exported(unit, *, after, limit) -> list[bytes]      oldest first, a line of JSON each, chained (`registry.chain`)
 
 The log is append-only: nothing here or in the store edits or deletes a row. It never holds a secret, nor the digest of
 one: records are stripped of both before they are written.
@@ -17,7 +18,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec import Struct
 
-from registry import compiler
+from registry import chain, compiler
 from registry.store import Unit
 from registry.store.records import AuditEntry, Credential, Operator, Role, SigningKey
 
@@ -96,6 +97,11 @@ def entries(unit: Unit, *, subject: str | None = None, before: int | None = None
     """Newest first. `subject` selects that subject and everything below it (``contracts/shipment``)."""
     found = unit.audit(subject=subject, before=before, limit=limit + 1)
     return Page(tuple(found[:limit]), found[limit - 1].seq if len(found) > limit else None)
+
+
+def exported(unit: Unit, *, after: int = 0, limit: int = 1000) -> list[bytes]:
+    """Lines of JSON, oldest first, of the rows behind the one with the sequence number `after`."""
+    return [chain.line(msgspec.to_builtins(entry)) for entry in unit.audit_after(after, limit)]
 
 
 def _plain(thing: Struct | None) -> dict[str, Any] | None:

@@ -189,7 +189,8 @@ class SigningKey(Struct, frozen=True, kw_only=True):
 
 
 class AuditEntry(Struct, frozen=True, kw_only=True):
-    """One change. `subject` is a path (``contracts/shipment/versions/1.1.0``); `before`/`after` hold what changed."""
+    """One change. `subject` is a path (``contracts/shipment/versions/1.1.0``); `before`/`after` hold what changed;
+    `hash` is over the row and the one before (`registry.chain`)."""
 
     seq: int
     at: int
@@ -201,6 +202,7 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     after: dict[str, Any] | None = None
     reason: str | None = None
     revision: int
+    hash: str = ""
 
 
 class SnapshotRow(Struct, frozen=True, kw_only=True):

@@ -186,6 +186,7 @@ audit = Table(
     _word("action"),
     _word("subject"),
     _instant("revision"),
+    _word("hash"),
     _body(),
 )
 Index(None, audit.c.subject, audit.c.seq)

@@ -6,7 +6,7 @@ became part of: changes that do not alter what a gateway sees (a draft, an opera
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Table, and_, delete, insert, or_, select
 
 from policies.model.access import Plan
 from policies.model.contract import Contract, Rollout
+from registry import chain
 from registry.errors import Invalid
 from registry.store import tables
 from registry.store.collection import Collection, require_storable
@@ -173,12 +174,20 @@ class Unit:
             query = query.where(or_(table.c.subject == subject, below))
         if before is not None:
             query = query.where(table.c.seq < before)
-        return [
-            msgspec.convert(
-                {**{str(k): v for k, v in row.items() if k != "body"}, **msgspec.json.decode(row["body"])}, AuditEntry
-            )
-            for row in self._connection.execute(query).mappings()
-        ]
+        return [_entry(row) for row in self._connection.execute(query).mappings()]
+
+    def audit_head(self) -> tuple[int, str]:
+        """Sequence number and hash of the newest row."""
+        table = tables.audit
+        query = select(table.c.seq, table.c.hash).order_by(table.c.seq.desc()).limit(1)
+        row = self._connection.execute(query).first()
+        return (0, chain.GENESIS) if row is None else (row[0], row[1])
+
+    def audit_after(self, seq: int, limit: int) -> list[AuditEntry]:
+        """The rows behind that one, oldest first."""
+        table = tables.audit
+        query = select(table).where(table.c.seq > seq).order_by(table.c.seq).limit(limit)
+        return [_entry(row) for row in self._connection.execute(query).mappings()]
 
     # -- snapshots ----------------------------------------------------------------------------------------------------
 
@@ -211,12 +220,21 @@ class Unit:
         if self._audited:
             revision = self.revision()[0]
             columns = {column.name for column in tables.audit.columns}
+            seq, head = self.audit_head()
             rows = []
             for entry in self._audited:
-                fields = {**msgspec.structs.asdict(entry), "revision": revision}
+                seq += 1
+                entry = msgspec.structs.replace(entry, seq=seq, revision=revision)
+                head = chain.sealed(msgspec.to_builtins(entry), head)
+                fields = {**msgspec.structs.asdict(entry), "hash": head}
                 rest = {name: value for name, value in fields.items() if name not in columns}
-                row = {name: value for name, value in fields.items() if name in columns and name != "seq"}
+                row = {name: value for name, value in fields.items() if name in columns}
                 rows.append({**row, "body": msgspec.json.encode(rest, order="deterministic").decode()})
             self._connection.execute(insert(tables.audit), rows)
         self._compile = None
         self._audited.clear()
+
+
+def _entry(row: Mapping[Any, Any]) -> AuditEntry:
+    columns = {str(name): value for name, value in row.items() if name != "body"}
+    return msgspec.convert({**columns, **msgspec.json.decode(row["body"])}, AuditEntry)

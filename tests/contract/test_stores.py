@@ -16,8 +16,10 @@ from sqlalchemy import Engine, create_engine, inspect, make_url, text
 
 from policies.model.access import Limit, Plan
 from policies.model.contract import Contact, Contract, Rollout, SiteParameter, Stage, Upstream
+from registry import chain
 from registry.errors import Conflict, Invalid, StorageError
 from registry.store import Store, Unit, open_store
+from registry.store.migrations import migrate
 from registry.store.records import (
     AuditEntry,
     Consumer,
@@ -480,6 +482,73 @@ def test_audit_is_paged_by_sequence(store: Store) -> None:
         first = unit.audit(subject=None, before=None, limit=2)
         second = unit.audit(subject=None, before=first[-1].seq, limit=2)
         assert [entry.subject for entry in first + second] == ["4", "3", "2", "1"]
+
+
+@pytest.fixture
+def empty_database_url(database_url: str) -> str:
+    """One without any table yet."""
+    if not database_url.startswith("sqlite"):
+        engine = create_engine(make_url(database_url))
+        with engine.begin() as connection:
+            connection.execute(text("DROP SCHEMA public CASCADE"))
+            connection.execute(text("CREATE SCHEMA public"))
+        engine.dispose()
+    return database_url
+
+
+def _rows(store: Store) -> list[dict[str, Any]]:
+    with store.read() as unit:
+        return [msgspec.to_builtins(entry) for entry in unit.audit_after(0, 100)]
+
+
+def test_audit_rows_are_a_chain_over_units_and_nothing_lost_leaves_a_gap(store: Store) -> None:
+    for number in range(3):
+        with store.write() as unit:
+            unit.append_audit(_entry(f"teams/{number}"), lambda unit: None)
+            unit.append_audit(_entry(f"teams/{number}/more"), lambda unit: None)
+        with pytest.raises(RuntimeError), store.write() as unit:
+            unit.append_audit(_entry("never"), lambda unit: None)
+            unit.finish()
+            raise RuntimeError
+    rows = _rows(store)
+    assert [row["seq"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    verdict = chain.verify(rows)
+    assert (verdict.is_whole, verdict.rows) == (True, 6)
+    with store.read() as unit:
+        assert unit.audit_head() == (6, verdict.head)
+
+
+def test_an_audit_row_that_was_edited_in_the_database_is_found(store: Store, database_url: str) -> None:
+    with store.write() as unit:
+        for number in range(3):
+            unit.append_audit(_entry(f"teams/{number}"), lambda unit: None)
+    engine = create_engine(make_url(database_url))
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE audit SET actor = 'eve' WHERE seq = 2"))
+    engine.dispose()
+    assert chain.verify(_rows(store)).broken == 2
+
+
+def test_an_older_audit_log_becomes_a_chain(empty_database_url: str) -> None:
+    engine = create_engine(make_url(empty_database_url))
+    with engine.begin() as connection:
+        migrate(connection, to="0001")
+        for seq in (2, 3, 7):
+            connection.execute(
+                text(
+                    "INSERT INTO audit (seq, at, actor, role, action, subject, revision, body)"
+                    " VALUES (:seq, :seq, 'ada', 'admin', 'x', 's', 0, :body)"
+                ),
+                {"seq": seq, "body": '{"before":null,"after":{"a":1},"reason":null}'},
+            )
+    engine.dispose()
+    store = open_store(empty_database_url)
+    try:
+        rows = _rows(store)
+        assert [(row["seq"], row["at"]) for row in rows] == [(1, 2), (2, 3), (3, 7)]
+        assert chain.verify(rows).is_whole
+    finally:
+        store.close()
 
 
 def test_only_the_newest_snapshots_are_kept(store: Store) -> None:

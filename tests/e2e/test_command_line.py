@@ -106,3 +106,27 @@ def test_verify_names_the_version_it_took(up: Running) -> None:
     result = answer(up, "verify", "pricing", "--base-url", base, "--examples", "2", "--max-seconds", "60")
     assert result["contract"] == "pricing@1.1.0"
     assert {operation["operation"] for operation in result["operations"]} >= {"GET /prices"}
+
+
+def test_the_audit_log_is_taken_along_and_proved_whole(up: Running, tmp_path: Path) -> None:
+    verified = answer(up, "audit", "verify")
+    assert verified["is_whole"]
+    assert verified["rows"] > 50
+    taken = tmp_path / "audit.jsonl"
+    assert up.run("audit", "export", str(taken)).returncode == Exit.OK
+    again = up.run("audit", "export", str(taken))
+    assert again.returncode == Exit.UNREADABLE, "an older export is never overwritten"
+    assert up.run("audit", "verify", str(taken), "--head", verified["head"]).stdout.startswith("whole: ")
+    lines = taken.read_text().splitlines(keepends=True)
+    lines[4] = lines[4].replace('"actor":"', '"actor":"not-')
+    taken.write_text("".join(lines))
+    broken = up.run("audit", "verify", str(taken))
+    assert (broken.returncode, broken.stdout.splitlines()[0]) == (
+        Exit.REFUSED,
+        "broken at row 5: the row is not what was written, or not where it was written",
+    )
+    taken.write_text("".join(lines[:3]))
+    cut = up.run("audit", "verify", str(taken), "--head", verified["head"])
+    assert (cut.returncode, cut.stdout.splitlines()[0]) == (Exit.REFUSED, f"not in the chain: {verified['head']}")
+    taken.write_text("")
+    assert up.run("audit", "verify", str(taken)).returncode == Exit.UNDECIDED

@@ -18,7 +18,6 @@ def register(app: typer.Typer) -> None:
     app.command()(publish)
     app.command("contracts")(list_contracts)
     app.command()(versions)
-    app.command()(audit)
 
 
 def apply(
@@ -131,26 +130,6 @@ def versions(
                 for v in items
             ),
             empty=f"{name} has no versions yet: weighbridge publish FILE",
-        )
-    return Exit.OK
-
-
-def audit(
-    subject: Annotated[str | None, typer.Option(help="Only rows about it, e.g. contracts/shipment.")] = None,
-    last: Annotated[int, typer.Option(help="How many rows, newest first.", min=1, max=200)] = 20,
-    format: FormatOption = Format.TEXT,
-) -> int:
-    """Show who changed what, when and why."""
-    from weighbridge.client import Client
-
-    rows = Client.from_settings().get("/v1/audit", limit=last, subject=subject)["items"]
-    if format is Format.JSON:
-        say_json(rows)
-    else:
-        table(
-            ("at", "who", "action", "subject", "revision", "reason"),
-            ((r["at"], r["actor"], r["action"], r["subject"], r.get("revision"), r.get("reason")) for r in rows),
-            empty=f"nothing is recorded about {subject}" if subject else "nothing has happened yet",
         )
     return Exit.OK
 

@@ -7,7 +7,7 @@ from registry.api.desk import Answer, Call
 from registry.api.wire import paged, plain, uncursor
 from registry.errors import Invalid, NotFound
 
-__all__ = ["get_snapshot", "list_audit"]
+__all__ = ["export_audit", "get_snapshot", "list_audit"]
 
 
 def list_audit(call: Call, *, subject: str | None = None, limit: int = 50, cursor: str | None = None) -> Answer:
@@ -20,6 +20,12 @@ def list_audit(call: Call, *, subject: str | None = None, limit: int = 50, curso
     with call.store.read() as unit:
         found = audit.entries(unit, subject=subject, before=before, limit=limit)
     return Answer(paged([plain(e) for e in found.entries], limit, None if found.next is None else str(found.next)))
+
+
+def export_audit(call: Call, *, after: int = 0, limit: int = 1000) -> Answer:
+    with call.store.read() as unit:
+        lines = audit.exported(unit, after=after, limit=limit)
+    return Answer(b"".join(line + b"\n" for line in lines), media_type="application/jsonl")
 
 
 async def get_snapshot(call: Call, *, wait: int = 0) -> Answer:

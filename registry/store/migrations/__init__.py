@@ -22,8 +22,9 @@ from registry.errors import StorageError
 _FOLDER = Path(__file__).parent
 
 
-def migrate(connection: Connection) -> None:
-    """Upgrade to the newest schema inside the caller's transaction. Raises `StorageError` for a newer database."""
+def migrate(connection: Connection, *, to: str = "head") -> None:
+    """Upgrade to the newest schema (or the revision `to`) inside the caller's transaction. Raises `StorageError` for a
+    newer database."""
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     scripts = ScriptDirectory.from_config(config)
@@ -32,7 +33,7 @@ def migrate(connection: Connection) -> None:
         return
 
     def upgrade(revision: str, _context: MigrationContext) -> list[object]:
-        return scripts._upgrade_revs("head", revision)  # type: ignore[return-value]
+        return scripts._upgrade_revs(to, revision)  # type: ignore[return-value]
 
     try:
         with EnvironmentContext(config, scripts, fn=upgrade) as environment:
