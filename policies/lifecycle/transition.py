@@ -79,9 +79,9 @@ class Evidence:
     when the major has no live version. `previous` is the comparison with the newest live version of an earlier major
     (or of any other), for judging how much review a new major needs. `author` published or submitted the document,
     `approver` makes the transition. `subscribers` are the ids of applications with a live subscription to this
-    major. `last_called_at` is unix seconds, ``None`` when never called. `live_numbers` are all live versions of the
-    contract. `owner_exists` says that the contract's owner is a registered team. `waivers` are those of this contract,
-    expired ones included: gates weigh them at `now`.
+    major. `callers` are those that were seen calling the major, with unix seconds of their last call, the latest first.
+    `live_numbers` are all live versions of the contract. `owner_exists` says that the contract's owner is a registered
+    team. `waivers` are those of this contract, expired ones included: gates weigh them at `now`.
     """
 
     now: int
@@ -91,7 +91,7 @@ class Evidence:
     author: str | None = None
     approver: str | None = None
     subscribers: tuple[str, ...] = ()
-    last_called_at: int | None = None
+    callers: tuple[tuple[str, int], ...] = ()
     live_numbers: tuple[str, ...] = ()
     owner_exists: bool = True
     waivers: tuple[Waiver, ...] = ()

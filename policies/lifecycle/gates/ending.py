@@ -163,19 +163,33 @@ def nobody_still_subscribes(
 
 @gate(
     Action.RETIRE,
-    severity=Severity.WARNING,
     forcible=True,
-    passes=(case(Action.RETIRE), case(Action.RETIRE, last_called_at=NOW - 14 * DAY)),
-    blocks=(case(Action.RETIRE, last_called_at=NOW - 13 * DAY),),
+    passes=(
+        case(Action.RETIRE),
+        case(Action.RETIRE, callers=(("acme", NOW - 14 * DAY),)),
+        case(Action.RETIRE, callers=(("acme", NOW),), live_numbers=("1.0.0", "1.1.0")),
+    ),
+    blocks=(
+        case(Action.RETIRE, callers=(("acme", NOW - 13 * DAY),)),
+        case(Action.RETIRE, callers=(("acme", NOW - DAY), ("oakhurst", NOW - 20 * DAY))),
+    ),
     options={"quiet_days": 14},
 )
 def nobody_still_calls(transition: Transition, evidence: Evidence, options: Mapping[str, Any]) -> Iterator[Refusal]:
-    """The version has not been called for a while.
+    """Nobody has called the major that ends with this version for a while.
 
-    Whoever still calls will be refused from the next second on, and may not be who you think. Option ``quiet_days``.
+    Whoever still calls will be refused from the next second on, and may not be who you think: a subscription says who
+    may call, the gateways' reports say who does. Option ``quiet_days``.
     """
-    called = evidence.last_called_at
-    if called is not None and transition.now - called < int(options["quiet_days"]) * DAY:
+    own = precedence(transition.number)
+    if any(major_of(n) == transition.major and precedence(n) > own for n in evidence.live_numbers):
+        return  # callers get the newer version
+    quiet = int(options["quiet_days"])
+    late = [(who, at) for who, at in evidence.callers if transition.now - at < quiet * DAY]
+    if late:
+        first = ", ".join(f"{who} on {_day(at)}" for who, at in late[:5])
+        more = f" and {len(late) - 5} more" if len(late) > 5 else ""
         yield Refusal(
-            f"it was called on {_day(called)}", f"find the caller, or wait for {options['quiet_days']} quiet days"
+            f"still called by {first}{more}",
+            f"move them to the successor and wait for {quiet} quiet days, or let an admin force it and say why",
         )

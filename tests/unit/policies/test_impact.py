@@ -107,3 +107,48 @@ def test_warnings_hurt_nobody_and_the_end_hurts_all() -> None:
 def test_any_alternative_suffices(key: str, scopes: tuple[str, ...], may: bool) -> None:
     operation = next(operation for operation in DOCUMENT.operations if operation.key == key)
     assert impact.may_call(operation, frozenset(scopes)) is may
+
+
+def _seen(application: str, operation: str = "GET /read", **more: Any) -> impact.Observed:
+    given = {"calls": 30, "served": 30, "days": 10, "last_called_at": 1000, **more}
+    return impact.Observed(application=application, operation=operation, **given)
+
+
+def test_observed_use_adds_to_declared_use() -> None:
+    broken = _finding("GET /read", "/paths/~1read/get")
+    seen = [_seen(""), _seen("former", calls=5, days=2), _seen("turned-away", served=0), _seen("idle", "GET /open")]
+    callers = [_application("reader", "read"), _application("idle"), _application("quiet")]
+    found = impact.of("stock", 1, callers, findings=[broken], document=DOCUMENT, observed=seen)
+    assert [(t.application, t.plan, t.hurt, t.last_called_at) for t in found.touched] == [
+        ("", "", True, 1000),  # nobody knows who, and it was served
+        ("former", "", True, 1000),  # not registered any more
+        ("idle", "gold", False, 1000),  # subscribed, and calls something else
+        ("quiet", "gold", False, None),
+        ("reader", "gold", True, None),  # may call, and was not seen
+    ]
+    assert [(c.operation, c.calls_per_day) for c in found.touched[1].calls] == [("GET /read", 2.5)]
+
+
+def test_whoever_did_call_is_hurt_though_it_may_not_any_more() -> None:
+    broken = _finding("GET /admin", "/paths/~1admin/get")
+    caller = _application("a", "read")
+    for use, hurt in ((_seen("a", "GET /admin"), True), (_seen("a", "GET /admin", served=0), False)):
+        found = impact.of("stock", 1, [caller], findings=[broken], document=DOCUMENT, observed=[use])
+        assert [touched.hurt for touched in found.touched] == [hurt]
+
+
+def test_calls_are_named_by_method_and_path_the_most_called_first() -> None:
+    document = Document(
+        {
+            "openapi": "3.1.0",
+            "info": {"title": "T", "version": "1.0.0"},
+            "paths": {"/read": {"get": {"operationId": "readIt", "responses": {}}}},
+        }
+    )
+    seen = [_seen("a", "older", calls=3), _seen("a", "readIt", calls=700, days=7, last_called_at=2000)]
+    (touched,) = impact.of("stock", 1, [_application("a")], document=document, observed=seen).touched
+    assert touched.calls == (
+        impact.Called(operation="GET /read", calls_per_day=100.0, last_called_at=2000),
+        impact.Called(operation="older", calls_per_day=0.3, last_called_at=1000),
+    )
+    assert touched.last_called_at == 2000

@@ -51,14 +51,14 @@ def test_with_every_gate_off_nothing_was_evaluated() -> None:
     assert (report.findings, report.verdict) == ((), "not-evaluated")
 
 
-EARLY = {"promised_sunset_at": NOW + DAY, "subscribers": ("acme",), "last_called_at": NOW}
+EARLY = {"promised_sunset_at": NOW + DAY, "subscribers": ("acme",), "callers": (("acme", NOW),)}
 
 
 def test_retiring_early_is_refused() -> None:
     assert judged(Action.RETIRE, **EARLY) == {
         "lifecycle.notice-elapsed": Severity.ERROR,
         "lifecycle.nobody-still-subscribes": Severity.ERROR,
-        "lifecycle.nobody-still-calls": Severity.WARNING,
+        "lifecycle.nobody-still-calls": Severity.ERROR,
     }
 
 
@@ -75,7 +75,7 @@ def test_force_without_a_reason_forces_nothing() -> None:
     assert judged(Action.RETIRE, **EARLY, forced=True, reason=" ") == {
         "lifecycle.notice-elapsed": Severity.ERROR,
         "lifecycle.nobody-still-subscribes": Severity.ERROR,
-        "lifecycle.nobody-still-calls": Severity.WARNING,
+        "lifecycle.nobody-still-calls": Severity.ERROR,
         "lifecycle.reason-given": Severity.ERROR,
     }
 
@@ -186,7 +186,7 @@ CHANGES = st.builds(
             "deprecated_at": INSTANTS,
             "promised_sunset_at": INSTANTS,
             "sunset_at": INSTANTS,
-            "last_called_at": INSTANTS,
+            "callers": st.lists(st.tuples(st.just("acme"), st.integers(NOW - 400 * DAY, NOW + DAY))).map(tuple),
             "successor": st.none() | st.sampled_from(["", "2", "2.0.0", "x"]),
             "reason": st.none() | st.text(max_size=3),
             "forced": st.booleans(),
