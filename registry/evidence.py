@@ -2,7 +2,7 @@
 
     Publication                             the whole judgement of one publish or transition
     judge(unit, contract, number, document, ruleset) -> Judged      lint, and compat against every live version
-    touched(unit, contract, major, judged, ends) -> Impact          which subscribers, and which of them are hurt
+    touched(unit, contract, major, judged, ends, now) -> Impact     who uses the major, and who of them is hurt
     weigh(unit, transition, judged, ...) -> Report                  the gates' answer
     admitted(publication, gates) -> Publication                     or `Rejected`
     keep(unit, publication, ruleset, *, now)                        remember the judgement beside the version
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -30,7 +30,7 @@ from policies.model.access import Application, Subscription
 from policies.model.contract import Contract
 from policies.model.document import Document
 from policies.rulesets import Ruleset
-from registry import catalogue, waivers
+from registry import catalogue, usage, waivers
 from registry.errors import Rejected
 from registry.store import Unit
 from registry.store.records import StoredEvidence, StoredVersion
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _REMEMBERED = 256
+OBSERVED_DAYS = 35
+"""How far back observed use is looked at: whoever calls once a month is seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,9 +134,7 @@ class Publication:
             "comparisons": [comparison_dict(entry) for entry in self.comparisons],
             "previous": comparison_dict(self.previous) if self.previous else None,
             "gates": report_dict(self.gates),
-            "impact": None
-            if self.impact is None
-            else {**msgspec.to_builtins(self.impact), "hurt": [t.application for t in self.impact.hurt]},
+            "impact": None if self.impact is None else impact_dict(self.impact),
         }
 
 
@@ -163,8 +163,11 @@ def compare(old: Document, new: Document, ruleset: Ruleset) -> Comparison:
     return _remember(("compat", old.digest, new.digest, ruleset.ref), lambda: compat.check(old, new, ruleset))
 
 
-def touched(unit: Unit, contract: str, major: int, *, judged: Judged | None = None, ends: bool = False) -> Impact:
-    """Subscribers of the major; for one that nobody serves yet, those of the major it follows."""
+def touched(
+    unit: Unit, contract: str, major: int, *, judged: Judged | None = None, ends: bool = False, now: int
+) -> Impact:
+    """Subscribers of the major and who else called it lately; for one that nobody serves yet, those of the major it
+    follows."""
     findings: list[Finding] = []
     document = None
     if judged is not None and judged.comparisons:
@@ -175,14 +178,29 @@ def touched(unit: Unit, contract: str, major: int, *, judged: Judged | None = No
         document = Document(unit.trees([served[-1].digest])[served[-1].digest]) if served else None
     elif judged is not None and judged.previous is not None:
         major = int(judged.previous.number.partition(".")[0])
-    callers = subscribed(unit, contract, major)
-    return impact.of(contract, major, callers, findings=findings, document=document, ends=ends)
+    return hurt_by(unit, contract, major, findings, document, ends=ends, now=now)
 
 
-def subscribed(unit: Unit, contract: str, major: int) -> list[Application]:
-    """The applications with a subscription to the major, with that subscription only."""
+def hurt_by(
+    unit: Unit,
+    contract: str,
+    major: int,
+    findings: Iterable[Finding],
+    document: Document | None,
+    *,
+    ends: bool = False,
+    now: int,
+) -> Impact:
+    """Whom a change of `document` touches: declared use and what gateways saw in the last `OBSERVED_DAYS` days."""
+    seen = usage.observed(unit, contract, major, days=OBSERVED_DAYS, now=now)
+    callers = subscribed(unit, contract, major, also=frozenset(use.application for use in seen))
+    return impact.of(contract, major, callers, findings=findings, document=document, ends=ends, observed=seen)
+
+
+def subscribed(unit: Unit, contract: str, major: int, *, also: frozenset[str] = frozenset()) -> list[Application]:
+    """The applications with a subscription to the major, with that subscription only, and those of `also`."""
     plans = {entry.application: entry.plan for entry in unit.subscriptions.all(contract=contract, major=major)}
-    if not plans:
+    if not plans and not also:
         return []
     audiences = {consumer.id: consumer.audience for consumer in unit.consumers.all()}
     return [
@@ -194,10 +212,12 @@ def subscribed(unit: Unit, contract: str, major: int) -> list[Application]:
             party=entry.party,
             sites=entry.sites,
             scopes=entry.scopes,
-            subscriptions=(Subscription(contract=contract, major=major, plan=plans[entry.id]),),
+            subscriptions=(Subscription(contract=contract, major=major, plan=plans[entry.id]),)
+            if entry.id in plans
+            else (),
         )
         for entry in unit.applications.all()
-        if entry.id in plans
+        if entry.id in plans or entry.id in also
     ]
 
 
@@ -209,9 +229,11 @@ def weigh(
     judged: Judged | None,
     author: str,
     subscribers: tuple[str, ...] = (),
+    ends: bool = False,
 ) -> Report:
-    """Ask the gates. `subscribers` are the applications that lose the major by this transition."""
+    """Ask the gates. `subscribers` are the applications that lose the major by this transition, which `ends` it."""
     contract = transition.contract
+    held = frozenset(subscribers)
     return lifecycle.admit(
         transition,
         lifecycle.Evidence(
@@ -222,6 +244,7 @@ def weigh(
             author=author,
             approver=transition.actor,
             subscribers=subscribers,
+            callers=usage.callers(unit, contract.name, transition.major, held) if ends else (),
             live_numbers=tuple(version.number for version in catalogue.live(unit, contract.name)),
             owner_exists=unit.teams.get(contract.owner) is not None,
             waivers=waivers.approved(unit, contract.name),
@@ -260,6 +283,11 @@ def keep(unit: Unit, publication: Publication, ruleset: Ruleset, *, now: int) ->
             gates=plain["gates"],
         )
     )
+
+
+def impact_dict(made: Impact) -> dict[str, Any]:
+    """Who is touched as plain JSON, the ids of those who are hurt spelled out."""
+    return {**msgspec.to_builtins(made), "hurt": [touched.application for touched in made.hurt]}
 
 
 def report_dict(report: Report | None) -> dict[str, Any] | None:

@@ -3,13 +3,15 @@
     Actor(name, role, team)
     authenticate(unit, token, *, admin_key, now) -> Actor                   raises Unauthenticated
     require_admin(actor, doing), require_owner(actor, team, doing)          raise Forbidden
+    require_operation(actor, operation)                                     raises Forbidden
     put_team(unit, actor, team, *, now, dry_run) -> Saved[Team]             delete_team(unit, actor, name, *, now)
     teams(unit) -> list[Team]                                               team(unit, name) -> Team
     create_operator(unit, actor, *, name, role, team, expires_at, now) -> IssuedOperator
     operators(unit) -> list[Operator]                                       operator(unit, id) -> Operator
     revoke_operator(unit, actor, id, *, reason, now) -> Operator
 
-An admin may do everything; a member governs the contracts and versions of the own team; everybody may read. A key is
+An admin may do everything; a member governs the contracts and versions of the own team; these and readers may read.
+A gateway reads the snapshot and reports usage: its key lies on machines that partners reach. A key is
 ``wbo_<id>_<secret>``, shown once; only the digest of the whole key is kept.
 """
 
@@ -19,6 +21,7 @@ import hmac
 import re
 import secrets
 from dataclasses import dataclass
+from typing import get_args
 
 import msgspec
 
@@ -32,6 +35,7 @@ from registry.store.records import Operator, Role, Team
 BOOTSTRAP = "bootstrap-admin"
 """Name of the actor who holds the bootstrap admin key."""
 RESERVED = {BOOTSTRAP: "the holder of the bootstrap key", SYSTEM: "the registry itself"}
+GATEWAY_OPERATIONS = frozenset({"get_snapshot", "report_usage"})
 _KEY = re.compile(r"wbo_([0-9a-f]{12})_[0-9a-f]{64}")
 
 
@@ -73,6 +77,12 @@ def require_owner(actor: Actor, team: str, doing: str) -> None:
         return
     whose = f"a member of the team {actor.team}" if actor.role == "member" else f"a {actor.role}"
     raise Forbidden(f"only members of the team {team} and admins may {doing}; {actor.name} is {whose}")
+
+
+def require_operation(actor: Actor, operation: str) -> None:
+    """Holds a gateway's key to `GATEWAY_OPERATIONS`; `operation` is an operationId of the management API."""
+    if actor.role == "gateway" and operation not in GATEWAY_OPERATIONS:
+        raise Forbidden(f"a gateway's key may only read the snapshot and report usage; {actor.name} is a gateway")
 
 
 def put_team(unit: Unit, actor: Actor, team: Team, *, now: int, dry_run: bool = False) -> Saved[Team]:
@@ -122,10 +132,10 @@ def create_operator(
     require_slug(name, "/name", "the name of an operator")
     if name in RESERVED:
         raise Invalid("/name", f"{name} is not free: {RESERVED[name]} acts under it in the audit log")
-    if role not in ("admin", "member", "reader"):
-        raise Invalid("/role", "a role is admin, member or reader")
+    if role not in get_args(Role):
+        raise Invalid("/role", "a role is admin, member, reader or gateway")
     if (role == "member") != (team is not None):
-        raise Invalid("/team", "a member belongs to a team; admins and readers to none")
+        raise Invalid("/team", "a member belongs to a team; all others to none")
     if team is not None and unit.teams.get(team) is None:
         raise Invalid("/team", f"there is no team {team!r}")
     if expires_at is not None and expires_at <= now:

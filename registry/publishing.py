@@ -71,7 +71,7 @@ def publish(
 
     ruleset = rulesets.load(contract.ruleset)
     judged = evidence.judge(unit, contract, number, document, ruleset)
-    touched = evidence.touched(unit, contract_name, int(number.partition(".")[0]), judged=judged)
+    touched = evidence.touched(unit, contract_name, int(number.partition(".")[0]), judged=judged, now=now)
     author = before.author if before is not None and before.digest == document.digest else actor.name
     version = StoredVersion(
         contract=contract_name,

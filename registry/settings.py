@@ -27,5 +27,7 @@ class Settings(BaseSettings):
     """Audience of the tokens that the registry signs."""
     token_seconds: int = Field(3600, ge=60, le=86400)
     """How long a token is valid, in seconds."""
+    usage_days: int = Field(400, ge=1, le=3660)
+    """How long the daily numbers of who called what are kept, in days."""
     log: Literal["json", "console"] = "json"
     """How log lines are written, to standard error."""

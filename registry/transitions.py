@@ -84,7 +84,7 @@ def move(
     if action in _JUDGED:
         document = Document(unit.trees([before.digest])[before.digest])
         judged = evidence.judge(unit, registered, number, document, ruleset)
-    touched = evidence.touched(unit, contract, before.major, judged=judged, ends=ends)
+    touched = evidence.touched(unit, contract, before.major, judged=judged, ends=ends, now=now)
     publication = Publication(
         version=after,
         created=True,
@@ -111,7 +111,8 @@ def move(
         ruleset,
         judged=judged,
         author=before.author,
-        subscribers=tuple(entry.application for entry in touched.touched) if ends else (),
+        subscribers=tuple(entry.application for entry in touched.touched if entry.plan) if ends else (),
+        ends=ends,
     )
     publication = evidence.admitted(publication, gates)
     if not dry_run:

@@ -17,9 +17,10 @@ from msgspec import Struct
 
 from policies.compat import Comparison
 from policies.findings import Report
+from policies.impact import Impact
 from policies.lifecycle import Compared
 from registry.errors import Invalid
-from registry.evidence import Publication, comparison_dict, report_dict
+from registry.evidence import Publication, comparison_dict, impact_dict, report_dict
 from registry.store.records import Credential, Operator, SigningKey, StoredEvidence, StoredVersion
 
 T = TypeVar("T")
@@ -27,8 +28,8 @@ S = TypeVar("S", bound=Struct)
 
 RULES = "/v1/rules/"
 _INSTANTS = frozenset(
-    "approved_at at compiled_at created_at deprecated_at expires_at published_at retired_at revoked_at submitted_at "
-    "sunset_at until".split()
+    "approved_at at compiled_at created_at deprecated_at expires_at last_at last_called_at last_used_at published_at "
+    "retired_at revoked_at submitted_at sunset_at until".split()
 )
 _FOREIGN = frozenset({"witness", "jwks", "public_jwk"})
 _PLACE = re.compile(r"^(.*?)(?: - at `(?:key in )?\$(.*)`)?$", re.DOTALL)
@@ -51,7 +52,7 @@ def instants(tree: Any) -> Any:
             else (value if key in _FOREIGN else instants(value))
             for key, value in tree.items()
         }
-    if isinstance(tree, list):
+    if isinstance(tree, list | tuple):
         return [instants(entry) for entry in tree]
     return tree
 
@@ -86,6 +87,11 @@ def evidence(kept: StoredEvidence) -> dict[str, Any]:
         compared[entry["against"].partition(".")[0] == own].append(entry)
     reports |= {"comparisons": compared[True], "previous": next(iter(compared[False]), None)}
     return {**instants(tree), "reports": _explained(instants(reports))}
+
+
+def impact(made: Impact) -> dict[str, Any]:
+    tree: dict[str, Any] = instants(impact_dict(made))
+    return tree
 
 
 def report(made: Report) -> dict[str, Any]:

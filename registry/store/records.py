@@ -15,7 +15,7 @@ from policies.findings import Waiver
 from policies.model.access import Issuer
 from policies.model.contract import Audience, Contact, Version
 
-Role = Literal["admin", "member", "reader"]
+Role = Literal["admin", "member", "reader", "gateway"]
 CredentialKind = Literal["api-key", "client-secret", "subject"]
 
 
@@ -203,6 +203,35 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     reason: str | None = None
     revision: int
     hash: str = ""
+
+
+class Use(Struct, frozen=True, kw_only=True):
+    """What one application called on one day, with one class of outcome. `application` is empty for callers that nobody
+    knows; `day` is ``2027-01-15`` in UTC, `status_class` is ``2xx``."""
+
+    day: str
+    contract: str
+    major: int
+    number: str
+    application: str
+    operation: str
+    status_class: str
+    calls: int
+    last_at: int
+
+
+class UseSum(Struct, frozen=True, kw_only=True):
+    """Uses added up over days: all of a window, or one (then `first_day` is that day)."""
+
+    contract: str
+    major: int
+    number: str
+    application: str
+    operation: str
+    status_class: str
+    calls: int
+    first_day: str
+    last_at: int
 
 
 class SnapshotRow(Struct, frozen=True, kw_only=True):

@@ -200,3 +200,29 @@ snapshots = Table(
     _instant("compiled_at"),
     Column("data", LargeBinary, nullable=False),
 )
+
+usage = Table(
+    "usage",
+    metadata,
+    _key("day"),
+    _key("contract"),
+    Column("major", BigInteger, primary_key=True, autoincrement=False),
+    _key("number"),
+    _key("application"),
+    _key("operation"),
+    _key("status_class"),
+    Column("calls", BigInteger, nullable=False),
+    _instant("last_at"),
+)
+Index(None, usage.c.contract, usage.c.day)
+Index(None, usage.c.application, usage.c.day)
+
+usage_sources = Table(
+    "usage_sources",
+    metadata,
+    _key("source"),
+    Column("sequence", BigInteger, nullable=False),
+    _instant("seen_at"),
+)
+
+credential_uses = Table("credential_uses", metadata, _key("credential"), _instant("last_used_at"))

@@ -37,6 +37,7 @@ from registry.store.records import (
     StoredWaiver,
     Team,
 )
+from registry.store.uses import Uses
 
 R = TypeVar("R", bound=Struct)
 
@@ -115,6 +116,10 @@ class Unit:
     @cached_property
     def signing_keys(self) -> Collection[SigningKey]:
         return self._collection(tables.signing_keys, SigningKey)
+
+    @cached_property
+    def uses(self) -> Uses:
+        return Uses(self._connection, writable=self.writable)
 
     # -- documents ----------------------------------------------------------------------------------------------------
 

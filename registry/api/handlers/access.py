@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from policies.model.access import Plan
-from registry import credentials, plans, subscriptions
+from registry import credentials, plans, subscriptions, usage
 from registry.api.desk import GONE, Answer, Call, saved
-from registry.api.wire import decode, moment, page, plain
+from registry.api.wire import decode, instant, moment, page, plain
 from registry.errors import Invalid
-from registry.store.records import Consumer, RegisteredApplication
+from registry.store import Unit
+from registry.store.records import Consumer, Credential, RegisteredApplication
 
 __all__ = [
     "create_credential",
@@ -83,12 +85,14 @@ def delete_application(call: Call, *, application: str, dry_run: bool = False, r
 def list_credentials(call: Call, *, application: str, limit: int = 50, cursor: str | None = None) -> Answer:
     with call.store.read() as unit:
         found = credentials.credentials(unit, application)
-    return Answer(page(found, lambda credential: credential.id, plain, limit, cursor))
+        show = _used(unit, found)
+    return Answer(page(found, lambda credential: credential.id, show, limit, cursor))
 
 
 def get_credential(call: Call, *, application: str, credential: str) -> Answer:
     with call.store.read() as unit:
-        return Answer(plain(credentials.credential(unit, application, credential)))
+        found = credentials.credential(unit, application, credential)
+        return Answer(_used(unit, [found])(found))
 
 
 def create_credential(call: Call, *, application: str) -> Answer:
@@ -106,19 +110,28 @@ def create_credential(call: Call, *, application: str) -> Answer:
             made = credentials.add_subject(
                 unit, call.actor, application, issuer=body["issuer"], subject=body["subject"], **particulars
             )
-        return Answer({"credential": plain(made.record), "secret": None}, 201 if made.created else 200)
+            shown = _used(unit, [made.record])(made.record)
+        return Answer({"credential": shown, "secret": None}, 201 if made.created else 200)
     for name in ("issuer", "subject"):
         if name in body:
             raise Invalid(f"/{name}", "only a credential of kind subject has this")
     create = credentials.create_api_key if body["kind"] == "api-key" else credentials.create_client_secret
     with call.store.write() as unit:
         issued = create(unit, call.actor, application, **particulars)
-    return Answer({"credential": plain(issued.credential), "secret": issued.secret}, 201, {"Cache-Control": "no-store"})
+        shown = _used(unit, [issued.credential])(issued.credential)
+    return Answer({"credential": shown, "secret": issued.secret}, 201, {"Cache-Control": "no-store"})
 
 
 def revoke_credential(call: Call, *, application: str, credential: str, reason: str | None = None) -> Answer:
     with call.store.write() as unit:
-        return Answer(plain(credentials.revoke(unit, call.actor, application, credential, reason=reason, now=call.now)))
+        revoked = credentials.revoke(unit, call.actor, application, credential, reason=reason, now=call.now)
+        return Answer(_used(unit, [revoked])(revoked))
+
+
+def _used(unit: Unit, found: list[Credential]) -> Callable[[Credential], dict[str, Any]]:
+    """Shows credentials with the time of their last use, which is no part of the record."""
+    last = usage.last_used(unit, [credential.id for credential in found])
+    return lambda credential: {**plain(credential), "last_used_at": instant(last.get(credential.id))}
 
 
 def list_subscriptions(

@@ -8,11 +8,12 @@ import orjson
 
 from policies import lint, rulesets
 from policies.compat import Comparison, changelog
+from policies.impact import Impact
 from policies.model.document import Document
 from policies.rulesets import Ruleset
 from registry import catalogue, documents, evidence
 from registry.api.desk import Answer, Call
-from registry.api.wire import comparison, report
+from registry.api.wire import comparison, impact, report
 from registry.documents import ParsedDocument
 from registry.errors import Invalid
 
@@ -46,14 +47,20 @@ def diff_versions(call: Call, *, contract: str, from_: str, to: str, ruleset: st
             Document(catalogue.document(unit, catalogue.version(unit, contract, number, reader=call.actor).digest).tree)
             for number in (from_, to)
         )
-    return _compared(call, evidence.compare(old, new, chosen), f"{contract} {from_}", to, against=from_)
+        made = evidence.compare(old, new, chosen)
+        major = int(from_.partition(".")[0])
+        touched = evidence.hurt_by(unit, contract, major, made.report.findings, old, now=call.now)
+    return _compared(call, made, f"{contract} {from_}", to, against=from_, touched=touched)
 
 
-def _compared(call: Call, made: Comparison, old: str, new: str, *, against: str | None = None) -> Answer:
+def _compared(
+    call: Call, made: Comparison, old: str, new: str, *, against: str | None = None, touched: Impact | None = None
+) -> Answer:
     """For programs, or as the changelog that people read."""
     wanted = call.prefers("application/json", "text/markdown", "text/html")
     if wanted == "application/json":
-        return Answer(comparison(against or old, made), headers={"Vary": "Accept"})
+        told = comparison(against or old, made)
+        return Answer({**told, "impact": impact(touched)} if touched else told, headers={"Vary": "Accept"})
     page = changelog.markdown if wanted == "text/markdown" else changelog.html
     return Answer(page(made, old, new).encode(), headers=_PAGE, media_type=f"{wanted}; charset=utf-8")
 

@@ -65,7 +65,7 @@ def test_nobody_is_touched_where_nobody_subscribes(unit: Unit) -> None:
     assert evidence.subscribed(unit, "stock", 1) == []
     subscribe(unit)
     assert [application.id for application in evidence.subscribed(unit, "stock", 1)] == [APPLICATION.id]
-    assert evidence.touched(unit, "stock", 2).touched == ()
+    assert evidence.touched(unit, "stock", 2, now=NOW).touched == ()
 
 
 def test_a_caller_without_the_scope_is_touched_and_not_hurt(unit: Unit) -> None:
