@@ -231,8 +231,7 @@ class Answer:
             self._aborted,
         )
         if exchange.route is not None:
-            caller = exchange.caller
-            self._worker.usage.record("" if caller is None else caller.application.id, labels, self._status)
+            self._worker.usage.record(exchange, exchange.route.usage_labels, self._status)
 
 
 def _announced_length(fields: Fields) -> bytes:

@@ -58,7 +58,8 @@ Decide = Callable[[Exchange], Decision]
 
 
 class BoundRoute:
-    """One operation of one version with everything it needs. `metric_labels` are contract, major and operation."""
+    """One operation of one version with everything it needs. `metric_labels` are contract, major and operation;
+    `usage_labels` are these and the version's number."""
 
     __slots__ = (
         "announce",
@@ -75,6 +76,7 @@ class BoundRoute:
         "operation_id",
         "responses",
         "template",
+        "usage_labels",
         "validates_body",
     )
 
@@ -97,6 +99,7 @@ class BoundRoute:
         self.max_body_bytes = contract.max_body_bytes
         self.may_retry = operation.method in _IDEMPOTENT
         self.metric_labels = (self.contract, str(self.major), self.operation_id)
+        self.usage_labels = (*self.metric_labels, facts.version.number)
         names = template_names(operation.path)
         matrix = {p.name for p in operation.parameters if p.place == "path" and p.style == "matrix"}
         self.matrix = frozenset(index for index, name in enumerate(names) if name in matrix)

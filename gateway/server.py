@@ -34,6 +34,7 @@ from gateway.door import InvalidCertificate, tls_context
 from gateway.keys import KeyRing
 from gateway.listener import Listener
 from gateway.pipeline import Pipeline, Table
+from gateway.reporting import Reporter
 from gateway.settings import Settings
 from gateway.sink import Sink, encode_text
 from gateway.snapshots import Snapshots
@@ -248,8 +249,10 @@ async def _work(settings: Settings, place: Place) -> int:
     snapshots = Snapshots(settings, pipeline, swap)
     await snapshots.start()
     following = asyncio.create_task(_follow(snapshots))
+    reporter = Reporter(settings, worker.usage)
+    reporting = asyncio.create_task(reporter.run()) if settings.usage_report_seconds else None
     siblings = Siblings(
-        place.directory, place.index, settings.workers, lambda: _describe(place, worker, snapshots, counters)
+        place.directory, place.index, settings.workers, lambda: _describe(place, worker, snapshots, counters, reporter)
     )
     if settings.workers > 1:
         await siblings.start()
@@ -269,6 +272,10 @@ async def _work(settings: Settings, place: Place) -> int:
     drained = asyncio.create_task(listener.drain(shared=replaced))
     await asyncio.wait([drained, asyncio.create_task(cut.wait())], return_when=asyncio.FIRST_COMPLETED)
     await listener.stop()
+    if reporting is not None:
+        reporting.cancel()
+        flushed = asyncio.create_task(reporter.flush())
+        await asyncio.wait([flushed, asyncio.create_task(cut.wait())], return_when=asyncio.FIRST_COMPLETED)
     admin.stop()
     siblings.stop()
     following.cancel()
@@ -326,12 +333,15 @@ async def _asked_for_replacement(place: Place, orphaned: asyncio.Event) -> bool:
     return False
 
 
-def _describe(place: Place, worker: Worker, snapshots: Snapshots[Table], counters: OpenCounters) -> State:
+def _describe(
+    place: Place, worker: Worker, snapshots: Snapshots[Table], counters: OpenCounters, reporter: Reporter
+) -> State:
     table = worker.table
     reasons = (["draining"] if worker.draining else []) + (["no snapshot yet"] if table is None else [])
     samples: list[tuple[str, list[str], Any]] = [
         *worker.telemetry.reading(),
         *worker.usage.reading(),
+        *reporter.reading(),
         ("connections", [], len(worker.connections)),
         ("snapshots_refused", [], snapshots.refused),
         ("counters_lost", [], int(counters.lost)),

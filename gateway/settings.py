@@ -35,7 +35,10 @@ class Settings(BaseSettings):
     registry_url: str = "http://127.0.0.1:8080"
     """Where the snapshot is fetched; https outside one machine."""
     registry_key: SecretStr = SecretStr("")
-    """A management key of any role, for the snapshot feed."""
+    """A management key with the role ``gateway``, for the snapshot feed and the usage reports. Keys of other roles read
+    the feed, too, and those of admins report."""
+    usage_report_seconds: float = Field(10.0, ge=0)
+    """How often each worker tells the registry who called what; ``0`` never does."""
     state_dir: Path = Path(".weighbridge/gateway")
     """The last good snapshot is kept here."""
     counters_url: str = "memory://"

@@ -37,7 +37,7 @@ class Worker:
     def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
         self.settings = settings
         self.telemetry = telemetry
-        self.usage = Usage()
+        self.usage = Usage(reported=settings.usage_report_seconds > 0)
         self.identities = Identities()
         self.now = time.monotonic()
         """As of the last sweep."""

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families as prometheu
 from gateway.exposition import METRICS, expose, merged
 from gateway.sink import MAX_WAITING, Sink
 from gateway.telemetry import BOUNDS, UNROUTED, Telemetry, encode_records
-from gateway.usage import MAX_SERIES, OTHER, Usage
+from gateway.usage import Usage
 from policies.model.access import Application
 from policies.traffic import Caller, Exchange, Fault, Problem
 from tests.backends import Backend
@@ -71,26 +71,6 @@ def test_reported_breaches_are_counted_by_site_and_direction() -> None:
     assert seen["faults", *LABELS, "", "request"] == 1
 
 
-def test_usage_is_counted_by_application_and_class_of_status() -> None:
-    usage = Usage()
-    for application, status in [("a", 200), ("a", 204), ("a", 404), ("", 401)]:
-        usage.record(application, LABELS, status)
-    assert usage.reading() == [
-        ("usage", ["a", *LABELS, "2xx"], 2),
-        ("usage", ["a", *LABELS, "4xx"], 1),
-        ("usage", ["", *LABELS, "4xx"], 1),
-    ]
-
-
-def test_usage_does_not_grow_for_ever() -> None:
-    usage = Usage()
-    for number in range(MAX_SERIES + 5):
-        usage.record(str(number), LABELS, 200)
-    reading = usage.reading()
-    assert len(reading) == MAX_SERIES + 1
-    assert reading[-1] == ("usage", [OTHER, *LABELS, "2xx"], 5)
-
-
 def test_workers_are_added_up_but_a_gateway_is_no_better_than_its_worst() -> None:
     first = [
         ("requests", [*LABELS, "200"], 2),
@@ -119,7 +99,7 @@ def test_workers_are_added_up_but_a_gateway_is_no_better_than_its_worst() -> Non
 def test_the_exposition_can_be_parsed_and_is_complete(accept: str) -> None:
     telemetry, usage = Telemetry(None), Usage()
     telemetry.record(exchange(), ("yard", "1", 'odd"name\\\n'), 200, 0.004, 0.003, 10, 1000, False)
-    usage.record("oakhurst", LABELS, 200)
+    usage.record(exchange(caller=CALLER), (*LABELS, "1.0.0"), 200)
     media_type, text = expose([[*telemetry.reading(), *usage.reading()]], accept)
     assert ("openmetrics" in media_type) is bool(accept)
     parse = openmetrics if accept else prometheus
