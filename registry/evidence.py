@@ -175,10 +175,16 @@ def touched(
             findings.extend(entry.change.report.findings)
         newest = catalogue.live(unit, contract, major)
         served = [version for version in newest if version.number == judged.comparisons[-1].number]
-        document = Document(unit.trees([served[-1].digest])[served[-1].digest]) if served else None
+        document = _document(unit, served[-1]) if served else None
+    elif judged is None and (newest := catalogue.live(unit, contract, major)):
+        document = _document(unit, newest[-1])  # nothing is found in it: it names what is called
     elif judged is not None and judged.previous is not None:
         major = int(judged.previous.number.partition(".")[0])
     return hurt_by(unit, contract, major, findings, document, ends=ends, now=now)
+
+
+def _document(unit: Unit, version: StoredVersion) -> Document:
+    return Document(unit.trees([version.digest])[version.digest])
 
 
 def hurt_by(

@@ -12,6 +12,9 @@ from rich.markup import escape
 
 from weighbridge.printing import counted, findings, joined, out, verdict
 
+MOST_CALLS = 5
+"""Operations told for each application."""
+
 
 def show(body: Mapping[str, Any]) -> None:
     """Print the ``reports`` and the ``impact`` of an answer of the registry: comparisons, lint, gates, applications."""
@@ -24,11 +27,29 @@ def show(body: Mapping[str, Any]) -> None:
         warnings = sum(f["severity"] == "warning" for f in held)
         if name == "lint" and warnings:
             out.print(f"lint: {counted(warnings, 'warning')}, `weighbridge lint FILE` tells", style="dim")
-    for one in (body.get("impact") or {}).get("touched") or ():
+    hurts(body.get("impact"))
+
+
+def hurts(impact: Mapping[str, Any] | None) -> None:
+    """Print who is hurt, by what, and what of it each was really seen calling."""
+    for one in (impact or {}).get("touched") or ():
         if one["hurt"]:
-            who = f"({one['name']}, {one['consumer']})"
+            who = f"({one['name']}, {one['consumer']})" if one["consumer"] else ""
             by = f" in {', '.join(one['operations'])}" if one["operations"] else ""
-            out.print(f"[bold red]hurts[/] {escape(one['application'])} [dim]{escape(who + by)}[/]")
+            out.print(f"[bold red]hurts[/] {escape(called(one))} [dim]{escape(who + by)}[/]".replace(" [dim][/]", ""))
+            broken = [c for c in one.get("calls") or () if c["operation"] in one["operations"] or not one["operations"]]
+            for call in broken[:MOST_CALLS]:
+                often = f"{call['calls_per_day']:g} times a day"
+                out.print(
+                    f"        calls {call['operation']} {often}, last on {call['last_called_at'][:10]}", markup=False
+                )
+            if len(broken) > MOST_CALLS:
+                out.print(f"        and {counted(len(broken) - MOST_CALLS, 'more operation')}", markup=False)
+
+
+def called(touched: Mapping[str, Any]) -> str:
+    """How an application is called: callers without credentials have no id."""
+    return str(touched["application"] or touched["name"])
 
 
 def _comparisons(compared: Sequence[Mapping[str, Any]]) -> None:

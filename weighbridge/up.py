@@ -211,7 +211,7 @@ def _start(addresses: Addresses, home: Path, children: Children, stopping: Calla
     )
     wait_for(f"{addresses.registry}/readyz")
     client = Client(addresses.registry, admin_key)
-    write_private(home / "client.json", {"url": addresses.registry, "key": admin_key})
+    write_private(home / "client.json", {"url": addresses.registry, "key": admin_key, "admin": addresses.admin})
 
     step(f"gateway on {addresses.gateway}, its health and metrics on {addresses.admin}")
     children.start(
@@ -258,19 +258,18 @@ def _admin_key(home: Path) -> str:
 
 
 def _gateway_key(client: Client, home: Path) -> str:
-    """The gateway's own read-only key: made once, remembered, and remade when the registry does not know it."""
+    """The gateway's own key, which reads the feed and reports usage: made once, remembered, and remade when the
+    registry does not know it or knows it in another role."""
     path = home / "gateway.json"
     held = read_private(path).get("key")
-    if (
-        held is None
-        or httpx.get(f"{client.url}/v1/whoami", headers={"Authorization": f"Bearer {held}"}, trust_env=False).is_error
-    ):
-        for operator in client.items("/v1/operators"):
-            if operator["name"] == "gateway" and not operator["revoked_at"]:
-                client.delete(f"/v1/operators/{operator['id']}")
-        held = client.post("/v1/operators", {"name": "gateway", "role": "reader"})["key"]
-        write_private(path, {"key": held})
-    return str(held)
+    live = [o for o in client.items("/v1/operators") if o["name"] == "gateway" and not o["revoked_at"]]
+    if held is not None and any(o["role"] == "gateway" and str(held).startswith(f"wbo_{o['id']}_") for o in live):
+        return str(held)
+    for operator in live:
+        client.delete(f"/v1/operators/{operator['id']}")
+    made = client.post("/v1/operators", {"name": "gateway", "role": "gateway"})["key"]
+    write_private(path, {"key": made})
+    return str(made)
 
 
 @contextmanager

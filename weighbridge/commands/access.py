@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from weighbridge.commands import FormatOption, split_reference
-from weighbridge.commands.contracts import day
+from weighbridge.commands.contracts import day, minute
 from weighbridge.errors import CommandError, Exit
 from weighbridge.printing import Format, out, say_json, table
 
@@ -56,9 +56,16 @@ def show(application: Application, format: FormatOption = Format.TEXT) -> int:
         empty="no subscriptions",
     )
     table(
-        ("credential", "kind", "created", "expires", "revoked"),
+        ("credential", "kind", "created", "last used", "expires", "revoked"),
         (
-            (c["id"], c["kind"], day(c.get("created_at")), day(c.get("expires_at")), day(c.get("revoked_at")))
+            (
+                c["id"],
+                c["kind"],
+                day(c.get("created_at")),
+                minute(c.get("last_used_at")),
+                day(c.get("expires_at")),
+                day(c.get("revoked_at")),
+            )
             for c in credentials
         ),
         empty="no credentials",

@@ -137,3 +137,8 @@ def versions(
 def day(instant: Any) -> str | None:
     """Instants come as RFC 3339; a person wants the day."""
     return str(instant)[:10] if instant else None
+
+
+def minute(instant: Any) -> str | None:
+    """For what happened just now: day and minute, in UTC as it came."""
+    return str(instant)[:16].replace("T", " ") if instant else None

@@ -11,6 +11,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from rich.markup import escape
 
+from weighbridge import judgements
 from weighbridge.commands import FormatOption, split_reference
 from weighbridge.documents import parse_file
 from weighbridge.errors import CommandError, Exit
@@ -109,6 +110,8 @@ def diff(
             f"{_tally(finding.severity for finding in report.findings)}; "
             f"ruleset {report.ruleset.name} {report.ruleset.version}"
         )
+        if before.number and after.number and before.contract == after.contract:
+            judgements.hurts(_impact(before.contract, before.number, after.number, ruleset))
     else:
         from weighbridge.reports import Subject, render
 
@@ -223,36 +226,60 @@ def explain(
 
 
 class _Side(NamedTuple):
-    """One side of a comparison: what it is called, and where a pointer stands in its file, if it has one."""
+    """One side of a comparison: what it is called, and where a pointer stands in its file, if it has one. `contract`
+    and `number` are those of a registered version."""
 
     name: str
     document: Any
     file: str | None = None
     line: Callable[[str], int | None] = lambda pointer: None
+    contract: str = ""
+    number: str = ""
 
 
 def _side(reference: str) -> _Side:
     if not _is_file(reference):
-        return _Side(reference, document_of(reference))
+        contract, number = _registered(reference)
+        return _Side(reference, _fetched(contract, number), contract=contract, number=number)
     parsed = parse_file(Path(reference))
     return _Side(reference, parsed.document, reference, parsed.line)
+
+
+def _impact(contract: str, old: str, new: str, ruleset: str) -> Any:
+    """Whom the change hurts: only the registry knows who calls. An older one does not say."""
+    from weighbridge.client import Client
+
+    answer = Client.from_settings().get(
+        f"/v1/contracts/{contract}/diff", **{"from": old, "to": new, "ruleset": ruleset}
+    )
+    return answer.get("impact")
 
 
 def document_of(reference: str) -> Any:
     """A file when there is one of that name, else a registered version."""
     if _is_file(reference):
         return parse_file(Path(reference)).document
-    from policies.model.document import Document
+    return _fetched(*_registered(reference))
+
+
+def _registered(reference: str) -> tuple[str, str]:
+    """Contract and number; a major stands for its newest version."""
     from weighbridge.client import Client
     from weighbridge.commands.lifecycle import newest_of_major
 
-    client = Client.from_settings()
     contract, number = split_reference(reference)
     if number is None:
         raise CommandError(f"{reference} is neither a file nor CONTRACT@VERSION")
     if "." not in number:
-        number = newest_of_major(client, contract, number)
-    return Document(client.get(f"/v1/contracts/{contract}/versions/{number}/document"))
+        number = newest_of_major(Client.from_settings(), contract, number)
+    return contract, number
+
+
+def _fetched(contract: str, number: str) -> Any:
+    from policies.model.document import Document
+    from weighbridge.client import Client
+
+    return Document(Client.from_settings().get(f"/v1/contracts/{contract}/versions/{number}/document"))
 
 
 def _tally(severities: Iterable[str]) -> str:

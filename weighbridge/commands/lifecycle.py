@@ -108,7 +108,9 @@ def _move(reference: str, action: str, body: dict[str, Any], dry_run: bool, form
     if not moved["created"]:
         out.print(f"[dim]unchanged[/] {contract}@{number}: it is {stage}")
         return Exit.OK
-    if subscribed := [one["application"] for one in (moved.get("impact") or {}).get("touched") or ()]:
+    if subscribed := [
+        judgements.called(one) for one in (moved.get("impact") or {}).get("touched") or () if one["plan"]
+    ]:
         out.print(f"subscribed: {', '.join(subscribed)}", style="dim", markup=False)
     older = f", and with it {joined(moved['also'])}" if moved["also"] else ""
     out.print(f"{contract}@{number}: {'would be ' if dry_run else ''}{stage}{older}")

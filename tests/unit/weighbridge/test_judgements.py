@@ -68,3 +68,23 @@ def test_a_rule_that_a_newer_registry_knows_is_shown_without_its_why(capsys: pyt
         "error   compat.from-the-future  GET /notes",
         "        200 body.text always came and is gone",
     ]
+
+
+def test_who_is_hurt_was_seen_calling(capsys: pytest.CaptureFixture[str]) -> None:
+    calls = [
+        {"operation": f"GET /{name}", "calls_per_day": 12.5 - index, "last_called_at": "2027-01-15T07:59:50Z"}
+        for index, name in enumerate(["other", "a", "b", "c", "d", "e", "f"])
+    ]
+    reader = {"application": "reader", "name": "Reader", "consumer": "dock", "hurt": True, "calls": calls}
+    nameless = {**reader, "application": "", "name": "callers without credentials", "consumer": ""}
+    lines = shown(
+        capsys,
+        touched=[{**reader, "operations": ["GET /a", "GET /z"]}, {**nameless, "operations": []}],
+    )
+    assert lines == [
+        "hurts reader (Reader, dock) in GET /a, GET /z",
+        "        calls GET /a 11.5 times a day, last on 2027-01-15",
+        "hurts callers without credentials",
+        *(f"        calls {c['operation']} {c['calls_per_day']:g} times a day, last on 2027-01-15" for c in calls[:5]),
+        "        and 2 more operations",
+    ]
