@@ -14,7 +14,10 @@ import asyncio
 import random
 import re
 import secrets
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 import httpx
@@ -31,6 +34,8 @@ SLICE = 500
 MAX_OPERATION = 200
 FLUSH_SECONDS = 2.0
 """How long a worker that ends tries to deliver what is left."""
+SIGN_OF_LIFE_SECONDS = 3600.0
+"""So often a worker says at least that there was nothing: silence must not look like a gateway that does not report."""
 _MALFORMED = (400, 413, 415, 422)
 """The registry will never take that report; it is another build's, and nothing is gained by sending it again."""
 
@@ -43,7 +48,7 @@ _log = structlog.get_logger("gateway.usage")
 class Reporter:
     """`run` until cancelled, then `flush`."""
 
-    def __init__(self, settings: Settings, usage: Usage) -> None:
+    def __init__(self, settings: Settings, usage: Usage, clock: Callable[[], float] = time.monotonic) -> None:
         self.sent = 0
         self.failed = 0
         """Attempts; what they held is tried again."""
@@ -52,6 +57,8 @@ class Reporter:
         self.last_error: str | None = None
         self._settings = settings
         self._usage = usage
+        self._clock = clock
+        self._silent_until = -inf
         self._source = secrets.token_hex(16)
         self._sequence = 0
         self._held: bytes | None = None
@@ -106,8 +113,9 @@ class Reporter:
 
     def _next(self) -> bytes | None:
         uses, used = self._usage.take(MAX_ITEMS), self._usage.take_used(MAX_ITEMS)
-        if not uses and not used:
+        if not uses and not used and self._clock() < self._silent_until:
             return None
+        self._silent_until = self._clock() + SIGN_OF_LIFE_SECONDS
         self._sequence += 1
         return msgspec.json.encode(
             {

@@ -251,6 +251,7 @@ def weigh(
             approver=transition.actor,
             subscribers=subscribers,
             callers=usage.callers(unit, contract.name, transition.major, held) if ends else (),
+            observed_at=unit.uses.observed_at() if ends else None,
             live_numbers=tuple(version.number for version in catalogue.live(unit, contract.name)),
             owner_exists=unit.teams.get(contract.owner) is not None,
             waivers=waivers.approved(unit, contract.name),

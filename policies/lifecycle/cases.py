@@ -83,6 +83,7 @@ _USUAL: dict[Action, dict[str, Any]] = {
         "deprecated_at": NOW - 200 * DAY,
         "promised_sunset_at": NOW - DAY,
         "live_numbers": ("1.0.0", "2.0.0"),
+        "observed_at": NOW,
     },
     Action.ARCHIVE: {"stage": Stage.RETIRED},
     Action.BLOCK: {"stage": Stage.PUBLISHED, "reason": "wrong stock at DAL-2"},

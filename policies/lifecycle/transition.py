@@ -79,9 +79,10 @@ class Evidence:
     when the major has no live version. `previous` is the comparison with the newest live version of an earlier major
     (or of any other), for judging how much review a new major needs. `author` published or submitted the document,
     `approver` makes the transition. `subscribers` are the ids of applications with a live subscription to this
-    major. `callers` are those that were seen calling the major, with unix seconds of their last call, the latest first.
-    `live_numbers` are all live versions of the contract. `owner_exists` says that the contract's owner is a registered
-    team. `waivers` are those of this contract, expired ones included: gates weigh them at `now`.
+    major. `callers` are those that were seen calling the major, with unix seconds of their last call, the latest first;
+    `observed_at` is when a gateway last reported any (unix seconds, ``None`` for never). `live_numbers` are all live
+    versions of the contract. `owner_exists` says that the contract's owner is a registered team. `waivers` are those of
+    this contract, expired ones included: gates weigh them at `now`.
     """
 
     now: int
@@ -92,6 +93,7 @@ class Evidence:
     approver: str | None = None
     subscribers: tuple[str, ...] = ()
     callers: tuple[tuple[str, int], ...] = ()
+    observed_at: int | None = None
     live_numbers: tuple[str, ...] = ()
     owner_exists: bool = True
     waivers: tuple[Waiver, ...] = ()

@@ -117,6 +117,11 @@ class Uses:
             for row in self._connection.execute(query)
         ]
 
+    def observed_at(self) -> int | None:
+        """When the newest report came; ``None`` before the first."""
+        at: int | None = self._connection.execute(select(func.max(tables.usage_sources.c.seen_at))).scalar()
+        return at
+
     def prune(self, *, before: str, before_at: int) -> None:
         """Forget the days before `before`, and the sources that were last heard of before `before_at`."""
         self._connection.execute(delete(tables.usage).where(tables.usage.c.day < before))

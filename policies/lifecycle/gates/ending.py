@@ -19,6 +19,12 @@ def _day(instant: int) -> str:
     return datetime.fromtimestamp(instant, UTC).date().isoformat()
 
 
+def _goes_on(transition: Transition, evidence: Evidence) -> bool:
+    """Whether the major is still served, by a newer version: then nobody is cut off."""
+    own = precedence(transition.number)
+    return any(major_of(n) == transition.major and precedence(n) > own for n in evidence.live_numbers)
+
+
 @gate(
     Action.DEPRECATE,
     forcible=True,
@@ -150,9 +156,8 @@ def nobody_still_subscribes(
 
     A subscription is somebody's running integration. Help them to the successor first; then end their subscriptions.
     """
-    own = precedence(transition.number)
-    if any(major_of(n) == transition.major and precedence(n) > own for n in evidence.live_numbers):
-        return  # the major goes on being served by a newer version
+    if _goes_on(transition, evidence):
+        return
     if evidence.subscribers:
         first = ", ".join(sorted(evidence.subscribers)[:5])
         more = f" and {len(evidence.subscribers) - 5} more" if len(evidence.subscribers) > 5 else ""
@@ -181,9 +186,8 @@ def nobody_still_calls(transition: Transition, evidence: Evidence, options: Mapp
     Whoever still calls will be refused from the next second on, and may not be who you think: a subscription says who
     may call, the gateways' reports say who does. Option ``quiet_days``.
     """
-    own = precedence(transition.number)
-    if any(major_of(n) == transition.major and precedence(n) > own for n in evidence.live_numbers):
-        return  # callers get the newer version
+    if _goes_on(transition, evidence):
+        return
     quiet = int(options["quiet_days"])
     late = [(who, at) for who, at in evidence.callers if transition.now - at < quiet * DAY]
     if late:
@@ -192,4 +196,32 @@ def nobody_still_calls(transition: Transition, evidence: Evidence, options: Mapp
         yield Refusal(
             f"still called by {first}{more}",
             f"move them to the successor and wait for {quiet} quiet days, or let an admin force it and say why",
+        )
+
+
+@gate(
+    Action.RETIRE,
+    severity=Severity.WARNING,
+    forcible=True,
+    passes=(
+        case(Action.RETIRE, observed_at=NOW - 3600),
+        case(Action.RETIRE, observed_at=None, live_numbers=("1.0.0", "1.1.0")),
+    ),
+    blocks=(case(Action.RETIRE, observed_at=None), case(Action.RETIRE, observed_at=NOW - 25 * 3600)),
+    options={"hours": 24},
+)
+def calls_are_observed(transition: Transition, evidence: Evidence, options: Mapping[str, Any]) -> Iterator[Refusal]:
+    """Gateways report who calls, so that silence means that nobody does.
+
+    They say so even when nothing was called. Where no report has come for a while, "nobody still calls" is not known:
+    somebody may. Option ``hours``.
+    """
+    if _goes_on(transition, evidence):
+        return
+    seen, hours = evidence.observed_at, int(options["hours"])
+    if seen is None or transition.now - seen > hours * 3600:
+        since = "ever" if seen is None else f"since {_day(seen)}"
+        yield Refusal(
+            f"no gateway has reported who calls {since}, so nobody knows",
+            "give the gateways a key with the role gateway, or look into their access logs",
         )

@@ -111,6 +111,18 @@ async def test_a_report_says_who_called_what_and_with_which_credential() -> None
 
 
 @on_loop
+async def test_silence_is_said_once_an_hour() -> None:
+    now = 100.0
+    async with running() as registry:
+        settings = Settings(registry_url=registry.url, registry_key=SecretStr("wbo_gate"))
+        reporter = Reporter(settings, Usage(reported=True), clock=lambda: now)
+        for later in (0.0, 10.0, 3580.0, 10.0, 10.0):
+            now += later
+            await reporter.flush()
+    assert [(report["sequence"], report["uses"]) for report in registry.reports] == [(1, []), (2, [])]
+
+
+@on_loop
 async def test_a_credential_that_is_none_of_the_registrys_spoils_no_report() -> None:
     usage = Usage(reported=True)
     _called(usage, "a/b")

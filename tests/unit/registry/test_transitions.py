@@ -123,6 +123,7 @@ def test_retiring_waits_for_the_sunset_and_for_subscribers_unless_forced(unit: U
     gates = caught.value.publication.gates
     assert gates is not None
     assert {finding.rule for finding in gates.findings} == {
+        "lifecycle.calls-are-observed",
         "lifecycle.nobody-still-subscribes",
         "lifecycle.notice-elapsed",
     }

@@ -192,6 +192,20 @@ def test_a_version_that_is_called_is_retired_only_with_a_reason(unit: Unit) -> N
     assert _retire(unit, now, forced=True, reason="they were told three times") is Stage.RETIRED
 
 
+def test_where_no_gateway_reports_nobody_knows_who_calls(unit: Unit) -> None:
+    now = _deprecated(unit)
+
+    def warned(now: int) -> bool:
+        made = transitions.move(unit, ADMIN, "stock", "1.0.0", Action.RETIRE, dry_run=True, now=now)
+        assert made.gates is not None
+        return any("so nobody knows" in finding.message for finding in made.gates.findings)
+
+    assert warned(now)
+    _report(unit, now=now)
+    assert not warned(now + DAY)
+    assert warned(now + DAY + 1)
+
+
 def test_fourteen_quiet_days_are_enough(unit: Unit) -> None:
     now = _deprecated(unit)
     _report(unit, _call(last_at=now - 14 * DAY), _call(major=2, number="2.0.0", last_at=now), now=now)
