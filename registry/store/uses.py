@@ -18,6 +18,8 @@ from registry.store import tables
 from registry.store.collection import require_storable
 from registry.store.records import Use, UseSum
 
+MOST_CALLS = 10**15
+"""Beyond, a day's calls of one kind are a lie of somebody with a gateway's key; a sum of them must not burst."""
 _CHUNK = 500
 """Databases bound the number of parameters."""
 _SUMMED = ("contract", "major", "number", "application", "operation", "status_class")
@@ -49,7 +51,8 @@ class Uses:
         require_storable(rows)
         statement = self._insert(table)
         new = statement.excluded
-        added = {"calls": table.c.calls + new.calls, "last_at": _later(table.c.last_at, new.last_at)}
+        calls = case((table.c.calls < MOST_CALLS, table.c.calls + new.calls), else_=table.c.calls)
+        added = {"calls": calls, "last_at": _later(table.c.last_at, new.last_at)}
         upsert = statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=added)
         if rows:
             self._connection.execute(upsert, rows)

@@ -11,7 +11,7 @@ import pytest
 from registry.errors import Invalid
 from registry.store import Store, open_store
 from registry.store.records import Use, UseSum
-from registry.store.uses import place
+from registry.store.uses import MOST_CALLS, place
 
 USE = Use(
     day="2027-01-15",
@@ -45,6 +45,14 @@ def test_uses_add_up_within_a_batch_and_over_batches(store: Store) -> None:
     with store.read() as unit:
         found = unit.uses.sums(since="2027-01-15")
     assert [(use.application, use.calls, use.last_at) for use in found] == [("", 1, 100), ("oakhurst", 10**12 + 7, 300)]
+
+
+def test_calls_beyond_belief_burst_nothing(store: Store) -> None:
+    with store.write() as unit:
+        for _ in range(3):
+            unit.uses.add([_use(calls=10**12)] * 700)
+    with store.read() as unit:
+        assert [use.calls for use in unit.uses.sums(since="")] == [MOST_CALLS]
 
 
 def test_every_page_follows_the_one_before(store: Store) -> None:

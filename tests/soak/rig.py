@@ -93,6 +93,7 @@ class Feed:
     data: bytes = b""
     port: int = 0
     polls: int = 0
+    reports: int = 0
 
     async def __aenter__(self) -> Feed:
         await self.start()
@@ -134,6 +135,12 @@ class Feed:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
+                if head.startswith(b"POST /v1/usage "):
+                    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+                    await reader.readexactly(length)
+                    self.reports += 1
+                    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+                    continue
                 self.polls += 1
                 if self.etag in head and b"wait=" in head:
                     try:
