@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -96,6 +97,7 @@ def _live(watcher: Any, interval: float, sort: Sort, in_json: bool) -> Exit:
         show: Callable[[Any], None] = out.print
         is_live = out.is_terminal and not in_json
         if is_live:
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # the terminal must be left as it was
             live = stack.enter_context(Live(console=out, screen=True, auto_refresh=False, vertical_overflow="crop"))
 
             def show(page: Any) -> None:

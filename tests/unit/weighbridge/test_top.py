@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -101,6 +102,27 @@ def test_on_a_terminal_keys_sort_and_quit_and_leave_it_as_it_was() -> None:
             _until(ours, b"sorted by errors")
             os.write(ours, b"xnq")
             _until(ours, b"\x1b[?1049l")  # the other screen is left
+            assert process.wait(20) == 0
+            assert termios.tcgetattr(theirs) == before
+        finally:
+            process.kill()
+            process.wait()
+            os.close(ours)
+            os.close(theirs)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_the_terminal_as_it_was(number: signal.Signals) -> None:
+    with door() as gateway:
+        ours, theirs = pty.openpty()
+        before = termios.tcgetattr(theirs)
+        process = subprocess.Popen(
+            [*COMMAND, gateway.url], stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm"}
+        )
+        try:
+            _until(ours, b"sorted by rate")
+            process.send_signal(number)
+            _until(ours, b"\x1b[?1049l")
             assert process.wait(20) == 0
             assert termios.tcgetattr(theirs) == before
         finally:
