@@ -535,7 +535,7 @@ def test_an_audit_row_that_was_edited_in_the_database_is_found(store: Store, dat
 def test_an_older_audit_log_becomes_a_chain(empty_database_url: str) -> None:
     engine = create_engine(make_url(empty_database_url))
     with engine.begin() as connection:
-        migrate(connection, to="0001")
+        migrate(connection, to="0002")
         for seq in (2, 3, 7):
             connection.execute(
                 text(

@@ -10,7 +10,7 @@ from alembic import op
 from registry import chain
 
 revision = "0009"
-down_revision = "0001"
+down_revision = "0002"
 
 WORDS = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
