@@ -11,17 +11,15 @@ on to upstreams once per head that its connection repeats, not once per request.
 from __future__ import annotations
 
 import os
-import re
 from itertools import count
 
+from gateway import tracecontext
 from gateway.fields import LOWER, TO_CLIENT, TO_UPSTREAM, Fields, safe_value, tokens
 from gateway.framing import CHUNKED, Frame
 from gateway.replies import STATUS_LINES
 from policies.traffic import Caller, Exchange
 
 VIA = b"1.1 weighbridge"
-_TRACEPARENT = re.compile(rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(-.*)?")
-_MAX_TRACESTATE = 512
 _BEARS_CONTENT = frozenset({"POST", "PUT", "PATCH"})
 """RFC 9110 section 8.6: a request of these methods says that it has no content, where it has none."""
 
@@ -119,21 +117,24 @@ class Passed:
     """What of one head goes on to upstreams: `fields` are its finished lines, `trace` is the id of the caller's trace
     (empty where a new one begins), `about` all that stands behind the id of our span: the trace's rest, addresses."""
 
-    __slots__ = ("about", "fields", "trace")
+    __slots__ = ("about", "context", "fields", "trace")
 
     def __init__(self, fields: Fields, frame: Frame, peer: str, scheme: bytes) -> None:
         named = frame.named
         parts = [b"\r\n"]
-        traced: list[bytes] = []
         for name, value in fields:
             prefix = TO_UPSTREAM[name]
-            if prefix:
-                if not named or name not in named:
-                    parts += (prefix, value, b"\r\n")
-            elif name == b"traceparent":
-                traced.append(value)
+            if prefix and (not named or name not in named):
+                parts += (prefix, value, b"\r\n")
         self.fields = b"".join(parts)
-        self.trace, rest = _trace(fields, traced)
+        context = self.context = tracecontext.read(fields)
+        if context is None:
+            # not sampled: a caller who wanted a trace would have begun one
+            self.trace, rest = b"", b"-00\r\n"
+        else:
+            self.trace, rest = context.trace_id, b"-%02x\r\n" % context.flags
+            if context.state:
+                rest += b"tracestate: %b\r\n" % context.state
         self.about = b"%bX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\nVia: %b\r\n\r\n" % (
             rest,
             peer.encode("ascii", "replace"),
@@ -141,17 +142,6 @@ class Passed:
             frame.host,
             VIA,
         )
-
-
-def _trace(fields: Fields, traced: list[bytes]) -> tuple[bytes, bytes]:
-    """Continue the caller's trace as its child; an invalid one is not repaired but replaced, with its state."""
-    match = _TRACEPARENT.fullmatch(traced[0]) if len(traced) == 1 else None
-    if match is None or (match[4] and match[1] == b"00"):
-        # not sampled: nobody here records spans, and a caller who wanted a trace would have begun one
-        return b"", b"-00\r\n"
-    state = b",".join(value for name, value in fields if name == b"tracestate")
-    rest = b"-%02x\r\n" % (int(match[3], 16) & 1)
-    return match[2], rest + b"tracestate: %b\r\n" % state if 0 < len(state) <= _MAX_TRACESTATE else rest
 
 
 def reply_head(status: int, fields: Fields, announced: Fields, request_id: str, date: bytes, framing: bytes) -> bytes:
