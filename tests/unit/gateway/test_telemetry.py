@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -199,17 +200,31 @@ def test_a_record_leaves_out_what_does_not_apply() -> None:
     telemetry.sink.close()
 
 
-def test_a_sink_that_nobody_reads_drops_and_counts(tmp_path: Path) -> None:
+def test_a_sink_that_nobody_reads_holds_so_many_lines_and_counts_the_rest(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     sink = Sink(str(pipe))
-    for _ in range(MAX_WAITING + 10):
-        sink.put([b"x" * 65_536] * 2, b"".join)  # more than a pipe holds
-    assert 0 < sink.dropped <= 20
+    sink.put([b"x" * 1024] * (MAX_WAITING - 10), b"".join)  # more than a pipe holds: none of it is done
+    sink.put([b"y"] * 30, b"".join)
+    assert sink.dropped == 20  # the lines that are too many, however they are batched
+    for _ in range(50):
+        sink.put([b"z"], b"".join)
+    assert sink.dropped == 70
     os.close(reader)  # the writer gets EPIPE, and every later line is dropped too
     sink.close(5)
-    assert sink.dropped == 2 * (MAX_WAITING + 10)
+    assert sink.dropped == MAX_WAITING + 70
+
+
+def test_what_was_written_makes_room(tmp_path: Path) -> None:
+    sink = Sink(str(tmp_path / "log"))
+    for _ in range(3):
+        sink.put([b"x\n"] * MAX_WAITING, b"".join)
+        while sink._waiting:
+            time.sleep(0.001)
+    sink.close(5)
+    assert sink.dropped == 0
+    assert (tmp_path / "log").stat().st_size == 6 * MAX_WAITING
 
 
 def test_a_full_disk_is_counted() -> None:
