@@ -35,6 +35,7 @@ METRICS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "connections_turned_away": ("counter", "Client connections over the limit.", ()),
     "replies_aborted": ("counter", "Replies that their client did not get whole.", ()),
     "log_lines_dropped": ("counter", "Access records that were not written.", ()),
+    "log_lines_left_out": ("counter", "Access records that sampling left out; their exchanges are counted.", ()),
     "snapshots_refused": ("counter", "Snapshots that were fetched or found and not served.", ()),
     "counters_lost": ("gauge", "1 while shared counters are out of reach and plans say what happens instead.", ()),
     "connections": ("gauge", "Open client connections.", ()),

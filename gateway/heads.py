@@ -115,9 +115,10 @@ def request_head(
 
 class Passed:
     """What of one head goes on to upstreams: `fields` are its finished lines, `trace` is the id of the caller's trace
-    (empty where a new one begins), `about` all that stands behind the id of our span: the trace's rest, addresses."""
+    (empty where a new one begins), `about` all that stands behind the id of our span: the trace's rest, addresses.
+    `context` is the caller's trace, `trace_id` its id as records tell it, both ``None`` where there is none."""
 
-    __slots__ = ("about", "context", "fields", "trace")
+    __slots__ = ("about", "context", "fields", "trace", "trace_id")
 
     def __init__(self, fields: Fields, frame: Frame, peer: str, scheme: bytes) -> None:
         named = frame.named
@@ -128,6 +129,7 @@ class Passed:
                 parts += (prefix, value, b"\r\n")
         self.fields = b"".join(parts)
         context = self.context = tracecontext.read(fields)
+        self.trace_id = None if context is None else context.trace_id.decode("ascii")
         if context is None:
             # not sampled: a caller who wanted a trace would have begun one
             self.trace, rest = b"", b"-00\r\n"
@@ -142,6 +144,12 @@ class Passed:
             frame.host,
             VIA,
         )
+
+
+def trace_id(fields: Fields) -> str | None:
+    """The id of the caller's trace, of a request whose head goes nowhere."""
+    context = tracecontext.read(fields)
+    return None if context is None else context.trace_id.decode("ascii")
 
 
 def reply_head(status: int, fields: Fields, announced: Fields, request_id: str, date: bytes, framing: bytes) -> bytes:

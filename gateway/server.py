@@ -237,7 +237,8 @@ async def _work(settings: Settings, place: Place) -> int:
         access = Sink(settings.access_log) if settings.access_log else None
     except OSError as error:
         raise CannotStart(f"cannot write the access log {settings.access_log}: {error.strerror}") from error
-    worker = Worker(settings, Telemetry(access))
+    telemetry = Telemetry(access, settings.access_log_share, settings.access_log_slow_seconds)
+    worker = Worker(settings, telemetry)
     counters = open_counters(settings.counters_url)
     await counters.start()
     pipeline = Pipeline(counters, KeyRing(), settings)

@@ -52,6 +52,11 @@ class Settings(BaseSettings):
     """How the process's own log lines are written, to standard error."""
     access_log: str = "-"
     """A path, ``-`` for standard output, or empty for none."""
+    access_log_share: float = Field(1.0, ge=0, le=1)
+    """Share of the exchanges that went well that is recorded, chosen by chance. Errors, refusals, breaches of contract,
+    replies that broke off and slow ones are recorded always, and everything is counted in the metrics."""
+    access_log_slow_seconds: float = Field(1.0, ge=0)
+    """An exchange that took this long is recorded whatever the share."""
 
     max_connections: int = Field(10_000, ge=1)
     """Per worker; fewer, and the log says so, where the process may not open two files for each (``ulimit -n``).
