@@ -36,6 +36,8 @@ METRICS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "replies_aborted": ("counter", "Replies that their client did not get whole.", ()),
     "log_lines_dropped": ("counter", "Access records that were not written.", ()),
     "log_lines_left_out": ("counter", "Access records that sampling left out; their exchanges are counted.", ()),
+    "spans_exported": ("counter", "Spans that the collector took.", ()),
+    "spans_dropped": ("counter", "Spans that were not exported: too many were waiting, or nobody took them.", ()),
     "snapshots_refused": ("counter", "Snapshots that were fetched or found and not served.", ()),
     "counters_lost": ("gauge", "1 while shared counters are out of reach and plans say what happens instead.", ()),
     "connections": ("gauge", "Open client connections.", ()),

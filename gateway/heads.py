@@ -23,6 +23,9 @@ VIA = b"1.1 weighbridge"
 _BEARS_CONTENT = frozenset({"POST", "PUT", "PATCH"})
 """RFC 9110 section 8.6: a request of these methods says that it has no content, where it has none."""
 
+_SPAN_BITS = 2**64 - 1
+_TRACEPARENT = b"\r\ntraceparent: 00-"
+
 _process = int.from_bytes(os.urandom(8))
 _prefix = f"{_process:016x}"
 _sequence = count(1)
@@ -38,6 +41,11 @@ def restart_ids() -> None:
 def new_request_id() -> str:
     """32 lower-case hex digits, never all zero: also usable as a W3C trace id."""
     return f"{_prefix}{next(_sequence):016x}"
+
+
+def new_span_id() -> int:
+    """64 bits, not all zero."""
+    return (_process ^ (next(_sequence) << 20)) & _SPAN_BITS or 1
 
 
 class Identities:
@@ -72,6 +80,14 @@ class Identities:
         return lines
 
 
+def passed(exchange: Exchange, frame: Frame, scheme: bytes = b"http") -> Passed:
+    """What of this head goes on, worked out once for all requests that repeat it."""
+    known: Passed | None = frame.passed
+    if known is None:
+        known = frame.passed = Passed(exchange.headers, frame, exchange.peer, scheme)
+    return known
+
+
 def request_head(
     exchange: Exchange,
     frame: Frame,
@@ -82,9 +98,7 @@ def request_head(
     scheme: bytes = b"http",
 ) -> bytes:
     """The head for the upstream. `target` is its path with query, `length` a count of bytes, `CHUNKED` or ``0``."""
-    passed: Passed | None = frame.passed
-    if passed is None:
-        passed = frame.passed = Passed(exchange.headers, frame, exchange.peer, scheme)
+    known: Passed = frame.passed or passed(exchange, frame, scheme)
     if length == CHUNKED:
         framing = b"Transfer-Encoding: chunked\r\n"
     elif length or exchange.method in _BEARS_CONTENT:
@@ -99,18 +113,26 @@ def request_head(
             target,
             b" HTTP/1.1\r\nHost: ",
             authority,
-            passed.fields,
+            known.fields,
             framing,
             b"" if site is None else b"Weighbridge-Site: %b\r\n" % safe_value(site),
             identity,
             b"X-Request-Id: ",
             request_id := exchange.request_id.encode("ascii"),
-            b"\r\ntraceparent: 00-",
-            passed.trace or request_id,
-            b"-%016x" % ((_process ^ (next(_sequence) << 20)) or 1),
-            passed.about,
+            _TRACEPARENT,
+            known.trace or request_id,
+            b"-%016x" % new_span_id(),
+            known.about,
         )
     )
+
+
+def with_parent(outgoing: bytes, trace: bytes, span_id: int, flags: int) -> bytes:
+    """A request that `request_head` began, as part of another trace or as sent by another span. The first such line is
+    ours: no field of the caller's has this name, and no value can hold a line end."""
+    at = outgoing.index(_TRACEPARENT) + len(_TRACEPARENT)
+    whole = memoryview(outgoing)
+    return b"".join((whole[:at], b"%b-%016x-%02x" % (trace, span_id, flags), whole[at + 52 :]))
 
 
 class Passed:

@@ -33,6 +33,7 @@ from gateway.counters import OpenCounters, UnknownCounters, open_counters
 from gateway.door import InvalidCertificate, tls_context
 from gateway.keys import KeyRing
 from gateway.listener import Listener
+from gateway.otlp import InvalidCollector, collector, open_tracer
 from gateway.pipeline import Pipeline, Table
 from gateway.settings import Settings
 from gateway.sink import Sink, encode_text
@@ -77,7 +78,8 @@ def serve(settings: Settings) -> int:
     del counters  # each worker opens its own
     try:
         tls_context(settings)
-    except InvalidCertificate as error:
+        collector(settings)
+    except (InvalidCertificate, InvalidCollector) as error:
         raise CannotStart(str(error)) from error
     admin = _bind(settings.admin_host, settings.admin_port)
     admin.listen(64)
@@ -238,7 +240,8 @@ async def _work(settings: Settings, place: Place) -> int:
     except OSError as error:
         raise CannotStart(f"cannot write the access log {settings.access_log}: {error.strerror}") from error
     telemetry = Telemetry(access, settings.access_log_share, settings.access_log_slow_seconds)
-    worker = Worker(settings, telemetry)
+    tracer = open_tracer(settings)
+    worker = Worker(settings, telemetry, tracer)
     counters = open_counters(settings.counters_url)
     await counters.start()
     pipeline = Pipeline(counters, KeyRing(), settings)
@@ -275,6 +278,8 @@ async def _work(settings: Settings, place: Place) -> int:
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
     await counters.close()
+    if tracer is not None:
+        tracer.close()
     _log.info("stopped")
     for sink in (access, journal):
         if sink is not None:
@@ -333,6 +338,7 @@ def _describe(place: Place, worker: Worker, snapshots: Snapshots[Table], counter
     samples: list[tuple[str, list[str], Any]] = [
         *worker.telemetry.reading(),
         *worker.usage.reading(),
+        *(() if worker.tracer is None else worker.tracer.reading()),
         ("connections", [], len(worker.connections)),
         ("snapshots_refused", [], snapshots.refused),
         ("counters_lost", [], int(counters.lost)),

@@ -58,6 +58,14 @@ class Settings(BaseSettings):
     access_log_slow_seconds: float = Field(1.0, ge=0)
     """An exchange that took this long is recorded whatever the share."""
 
+    otlp_endpoint: str = ""
+    """Where traces are exported: the address of an OpenTelemetry collector, ``http://host:4318``, to which
+    ``/v1/traces`` is added (OTLP/HTTP, JSON). Empty: nowhere, and the caller's trace context is passed on."""
+    otlp_headers: SecretStr = SecretStr("")
+    """Headers for the collector, such as its credentials: ``name=value,name=value``, percent-encoded where needed."""
+    trace_ratio: float = Field(0.1, ge=0, le=1)
+    """Share of the traces that begin here that is sampled. Where the caller sent a trace, the caller decides."""
+
     max_connections: int = Field(10_000, ge=1)
     """Per worker; fewer, and the log says so, where the process may not open two files for each (``ulimit -n``).
     Connections beyond are closed as soon as they are accepted."""
