@@ -14,6 +14,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from gateway.telemetry import BOUNDS, Sample
+from gateway.usage import OTHER
 
 _OPERATION = ("contract", "major", "operation")
 
@@ -61,6 +62,21 @@ _WORST = {
     "snapshot_routes": min,
     "upstream_ejected": max,
 }
+
+
+def of_few_applications(samples: Iterable[Sample], most: int) -> Iterator[Sample]:
+    """Samples of ``usage`` in the order in which applications first called; those after the first `most` are added up,
+    since every label value of a metric is a series that Prometheus keeps for weeks. Who is named once stays named."""
+    named: set[str] = set()
+    others: dict[tuple[str, ...], int] = {}
+    for metric, (application, *labels), count in samples:
+        if application in named or application in (OTHER, "") or len(named) < most:
+            named.add(application)
+            yield metric, [application, *labels], count
+        else:
+            others[tuple(labels)] = others.get(tuple(labels), 0) + count
+    for rest, count in others.items():
+        yield "usage", [OTHER, *rest], count
 
 
 def merged(readings: Iterable[Iterable[Sample]]) -> dict[str, dict[tuple[str, ...], list[float]]]:

@@ -31,6 +31,7 @@ from gateway import heads
 from gateway.admin import Admin, Siblings, SnapshotState, State
 from gateway.counters import OpenCounters, UnknownCounters, open_counters
 from gateway.door import InvalidCertificate, tls_context
+from gateway.exposition import of_few_applications
 from gateway.keys import KeyRing
 from gateway.listener import Listener
 from gateway.otlp import InvalidCollector, collector, open_tracer
@@ -337,7 +338,7 @@ def _describe(place: Place, worker: Worker, snapshots: Snapshots[Table], counter
     reasons = (["draining"] if worker.draining else []) + (["no snapshot yet"] if table is None else [])
     samples: list[tuple[str, list[str], Any]] = [
         *worker.telemetry.reading(),
-        *worker.usage.reading(),
+        *of_few_applications(worker.usage.reading(), worker.settings.metrics_applications),
         *(() if worker.tracer is None else worker.tracer.reading()),
         ("connections", [], len(worker.connections)),
         ("snapshots_refused", [], snapshots.refused),

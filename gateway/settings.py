@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     access_log_slow_seconds: float = Field(1.0, ge=0)
     """An exchange that took this long is recorded whatever the share."""
 
+    metrics_applications: int = Field(1_000, ge=0)
+    """Applications that ``/metrics`` names, per worker; calls of any further ones are counted as ``(other)``."""
     otlp_endpoint: str = ""
     """Where traces are exported: the address of an OpenTelemetry collector, ``http://host:4318``, to which
     ``/v1/traces`` is added (OTLP/HTTP, JSON). Empty: nowhere, and the caller's trace context is passed on."""
