@@ -94,7 +94,8 @@ class Admin:
             ready = all(state.is_ready for state in states)
             return 200 if ready else 503, "application/json", orjson.dumps(readiness(states))
         if path == "/metrics":
-            content_type, text = expose((_samples(state) for state in await self._gather()), accept)
+            readings = [_samples(state) for state in await self._gather()]
+            content_type, text = await asyncio.to_thread(expose, readings, accept)
             return 200, content_type, text
         return 404, "text/plain", b"/healthz, /readyz or /metrics\n"
 

@@ -3,11 +3,17 @@
 import random
 import re
 from collections.abc import Iterator
+from itertools import accumulate
 
-from prometheus_client import Metric
+import pytest
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
+from prometheus_client.registry import Collector
 
-from gateway.exposition import METRICS, expose, of_few_applications
+from gateway.exposition import METRICS, expose, merged, of_few_applications
 from gateway.settings import Settings
 from gateway.telemetry import BOUNDS, Sample, Telemetry
 from gateway.upstream import Upstreams
@@ -75,6 +81,66 @@ def test_a_counter_of_bytes_or_seconds_tells_its_unit_and_no_other_metric_has_on
     assert {metric for metric in METRICS if metric.endswith(BASE_UNITS)} == {
         "request_seconds", "upstream_seconds", "request_bytes", "response_bytes", "snapshot_age_seconds",
     }  # fmt: skip
+
+
+class ByLibrary(Collector):
+    """The same samples as prometheus-client would write them."""
+
+    def __init__(self, samples: list[Sample]) -> None:
+        self._samples = merged([samples])
+
+    def collect(self) -> Iterator[Metric]:
+        for metric, series in self._samples.items():
+            kind, text, labels = METRICS[metric]
+            if kind == "histogram":
+                histogram = HistogramMetricFamily(f"weighbridge_{metric}", text, labels=labels)
+                for values, (*counts, total) in series.items():
+                    below = list(accumulate(counts))
+                    bounds = [*map(str, BOUNDS), "+Inf"]
+                    histogram.add_metric(values, list(zip(bounds, below, strict=True)), total)
+                yield histogram
+                continue
+            kinds = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily}
+            family = kinds[kind](f"weighbridge_{metric}", text, labels=labels)
+            for values, value in series.items():
+                family.add_metric(values, value[0])
+            yield family
+
+
+ODD = ["", "plain", 'quote"', "back\\slash", "two\nlines", "\\n", "comma,equals=brace}", "ünïcode", "\x7f", "a" * 500]
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "",
+        "*/*",
+        "text/plain; version=0.0.4",
+        "text/plain;version=1.0.0;escaping=allow-utf-8",
+        "application/openmetrics-text; version=1.0.0",
+        "application/openmetrics-text;version=1.0.0;escaping=underscores;q=0.6,text/plain;version=0.0.4;q=0.4,*/*;q=0.1",
+    ],
+)
+def test_the_text_says_what_prometheus_client_would_have_said(accept: str) -> None:
+    rng = random.Random(accept)
+    samples: list[Sample] = []
+    for metric, (kind, _, labels) in METRICS.items():
+        for n in range(len(ODD) if labels else 1):
+            values = [ODD[(n + at) % len(ODD)] for at in range(len(labels))]
+            value = rng.choice([0, 1, 7, 10**9, 2**53, 0.1, 1e-9, 12345.678])
+            numbers = [rng.randrange(100) for _ in range(len(BOUNDS) + 1)]
+            samples.append((metric, values, [*numbers, value] if kind == "histogram" else value))
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(ByLibrary(samples))
+    encode, content_type = choose_encoder(accept)
+    told_type, text = expose([samples], accept)
+    assert told_type == content_type
+    read = openmetrics if "openmetrics" in content_type else parse
+    theirs, ours = (
+        [(f.name, f.type, f.documentation, [(s.name, s.labels, s.value) for s in f.samples]) for f in read(t.decode())]
+        for t in (encode(registry), text)
+    )
+    assert ours == theirs
 
 
 # -- how many there can be --
