@@ -40,6 +40,7 @@ from gateway.settings import Settings
 from gateway.sink import Sink, encode_text
 from gateway.snapshots import Snapshots
 from gateway.telemetry import Telemetry
+from gateway.totals import Totals
 from gateway.worker import Worker
 
 CANNOT_START = 2
@@ -258,7 +259,7 @@ async def _work(settings: Settings, place: Place) -> int:
     )
     if settings.workers > 1:
         await siblings.start()
-    admin = Admin(siblings.gather)
+    admin = Admin(siblings.gather, Totals(place.directory / "totals" if settings.workers > 1 else None))
     if place.admin is not None:
         await admin.start(place.admin)
     listener = Listener(worker)
@@ -357,7 +358,12 @@ def _describe(place: Place, worker: Worker, snapshots: Snapshots[Table], counter
             age_seconds=snapshots.age(time.monotonic()),
         )
     return State(
-        worker=place.index, reasons=reasons, snapshot=snapshot, last_error=snapshots.last_error, samples=samples
+        worker=place.index,
+        process=os.getpid(),
+        reasons=reasons,
+        snapshot=snapshot,
+        last_error=snapshots.last_error,
+        samples=samples,
     )
 
 
