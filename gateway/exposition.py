@@ -39,6 +39,7 @@ METRICS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "log_lines_left_out": ("counter", "Access records that sampling left out; their exchanges are counted.", ()),
     "spans_exported": ("counter", "Spans that the collector took.", ()),
     "spans_dropped": ("counter", "Spans that were not exported: too many were waiting, or nobody took them.", ()),
+    "traces_over_limit": ("counter", "Exchanges that were not traced since too many were, though sampled.", ()),
     "snapshots_refused": ("counter", "Snapshots that were fetched or found and not served.", ()),
     "counters_lost": ("gauge", "1 while shared counters are out of reach and plans say what happens instead.", ()),
     "connections": ("gauge", "Open client connections.", ()),

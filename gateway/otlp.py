@@ -10,6 +10,7 @@ thread shares its interpreter with the loop, it encodes a few exchanges at a tim
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import re
@@ -28,6 +29,7 @@ import structlog
 
 from gateway.settings import Settings
 from gateway.spans import Finished, encode, envelope
+from gateway.tracecontext import SAMPLED, Context
 
 MAX_WAITING = 4096
 """Exchanges that wait to be sent, besides those that are being sent."""
@@ -87,12 +89,14 @@ def open_tracer(settings: Settings) -> Tracer | None:
     found = collector(settings)
     if found is None:
         return None
-    return Tracer(*found, settings.trace_ratio, "http" if settings.tls_certificate is None else "https")
+    scheme = "http" if settings.tls_certificate is None else "https"
+    return Tracer(*found, settings.trace_ratio, scheme, limit=settings.trace_limit)
 
 
 class Tracer:
     """One worker's spans. `ratio` of the traces that begin here are sampled, chosen by `draw` (of numbers from 0 to 1);
-    a caller's trace is sampled where the caller says so. With `pauses` (first, longest) a batch is sent again."""
+    a caller's trace is sampled where the caller says so; of both together at most `limit` a second, since a caller may
+    always say so. With `pauses` (first, longest) a batch is sent again."""
 
     def __init__(
         self,
@@ -102,6 +106,7 @@ class Tracer:
         scheme: str = "http",
         draw: Callable[[], float] = random.random,
         pauses: tuple[float, float] = PAUSES,
+        limit: int = 1_000,
     ) -> None:
         self._url = url
         self._headers = {**headers, "content-type": "application/json", "accept-encoding": "identity"}
@@ -109,6 +114,11 @@ class Tracer:
         self._scheme = scheme
         self._draw = draw
         self._pauses = pauses
+        self._limit = limit
+        self._room: float = limit
+        self._flushed_at = -math.inf
+        self.over_limit = 0
+        """Exchanges that would have been sampled."""
         pid = os.getpid()
         self._resource: dict[str, str | int] = {
             "service.name": "weighbridge-gateway",
@@ -132,15 +142,24 @@ class Tracer:
 
     # -- in the loop --
 
-    def begins(self) -> bool:
-        """Is a trace that begins here sampled?"""
-        return self._draw() < self._ratio
+    def samples(self, context: Context | None) -> bool:
+        """Is this exchange sampled, as part of the caller's trace or of one that begins here?"""
+        if not (self._draw() < self._ratio if context is None else context.flags & SAMPLED):
+            return False
+        if self._room < 1.0:
+            self.over_limit += 1
+            return False
+        self._room -= 1.0
+        return True
 
     def note(self, done: Finished) -> None:
         self._noted.append(done)
 
-    def flush(self) -> None:
-        """Hand over what was noted since the last call, or as much of it as there is room for."""
+    def flush(self, now: float) -> None:
+        """Hand over what was noted since the last call, or as much of it as there is room for; `now` is monotonic
+        seconds."""
+        self._room = min(self._limit, self._room + (now - self._flushed_at) * self._limit)
+        self._flushed_at = now
         if not self._noted:
             return
         noted, self._noted = self._noted, []
@@ -153,11 +172,15 @@ class Tracer:
 
     def reading(self) -> list[tuple[str, list[str], int]]:
         """Samples ``(metric, label values, value)``."""
-        return [("spans_exported", [], self.exported), ("spans_dropped", [], self.dropped)]
+        return [
+            ("spans_exported", [], self.exported),
+            ("spans_dropped", [], self.dropped),
+            ("traces_over_limit", [], self.over_limit),
+        ]
 
     def close(self, seconds: float = 2.0) -> None:
         """Send what is waiting, but do not wait longer than `seconds` for it."""
-        self.flush()
+        self.flush(time.monotonic())
         with self._changed:
             self._closing.set()
             self._changed.notify()

@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     """Headers for the collector, such as its credentials: ``name=value,name=value``, percent-encoded where needed."""
     trace_ratio: float = Field(0.1, ge=0, le=1)
     """Share of the traces that begin here that is sampled. Where the caller sent a trace, the caller decides."""
+    trace_limit: int = Field(1_000, ge=1)
+    """Exchanges a second that a worker traces at most, whoever decided so: callers that always ask for it must not make
+    traffic dearer. More pass untraced and are counted."""
 
     max_connections: int = Field(10_000, ge=1)
     """Per worker; fewer, and the log says so, where the process may not open two files for each (``ulimit -n``).

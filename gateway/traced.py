@@ -1,7 +1,7 @@
 """A passage that is traced: the same line, with the moments noted that become spans.
 
 Only where traces are exported does a connection begin passages of this kind; elsewhere tracing costs nothing. What is
-not sampled costs a draw. The caller's decision holds (W3C Trace Context, sampled flag), else the tracer's.
+not sampled costs a draw.
 
 Must not know: how spans look or where they go. The one subtle thing: an upstream is told the id of the attempt that
 reaches it, so the head that waits to be sent is given a new one for every attempt.
@@ -35,7 +35,7 @@ class TracedPassage(Passage):
         super().__init__(worker, client, exchange, frame, version, keep)
         context = self._context = heads.passed(exchange, frame, worker.scheme).context
         assert worker.tracer is not None
-        self._sampled = worker.tracer.begins() if context is None else bool(context.flags & SAMPLED)
+        self._sampled = worker.tracer.samples(context)
         if self._sampled:
             self._span = heads.new_span_id()
             self._attempts: list[Attempt] = []

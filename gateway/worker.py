@@ -80,7 +80,7 @@ class Worker:
                 connection.expire()
         self.telemetry.flush()
         if self.tracer is not None:
-            self.tracer.flush()
+            self.tracer.flush(now)
 
     def cut(self) -> None:
         """End whatever is left."""

@@ -31,7 +31,12 @@ async def drips(seen: Seen, wire: Wire) -> None:
 async def test_a_collector_that_hangs_refuses_and_recovers(tmp_path: Path) -> None:
     async with around() as (_, feed), Collector() as collector:
         collector.handler = takes
-        more = {"OTLP_ENDPOINT": collector.url, "TRACE_RATIO": "1", "OTLP_HEADERS": "x-key=a-secret"}
+        more = {
+            "OTLP_ENDPOINT": collector.url,
+            "OTLP_HEADERS": "x-key=a-secret",
+            "TRACE_RATIO": "1",
+            "TRACE_LIMIT": "100000",
+        }
         gateway = Gateway(tmp_path / "state", feed.url, more=more)
         async with running(gateway), Load(gateway) as load:
             await load.calm()

@@ -9,6 +9,7 @@ import pytest
 from gateway import otlp
 from gateway.otlp import BATCH, MAX_WAITING, TRIES, InvalidCollector, Tracer, collector
 from gateway.settings import Settings
+from gateway.tracecontext import Context
 from tests.backends import Seen, Wire
 from tests.collector import Collector
 from tests.unit.gateway.test_spans import finished
@@ -24,7 +25,7 @@ def exporting(to: Collector, **members: object) -> Tracer:
 def note(tracer: Tracer, count: int) -> None:
     for number in range(count):
         tracer.note(finished(span_id=number + 1))
-    tracer.flush()
+    tracer.flush(time.monotonic())
 
 
 @on_loop
@@ -41,7 +42,11 @@ async def test_spans_are_sent_in_batches_with_the_headers_that_were_set() -> Non
         assert seen.get("Content-Type") == "application/json"
         assert seen.get("Authorization") == "Bearer secret"
     assert to.connections == 1
-    assert tracer.reading() == [("spans_exported", [], tracer.exported), ("spans_dropped", [], 0)]
+    assert tracer.reading() == [
+        ("spans_exported", [], tracer.exported),
+        ("spans_dropped", [], 0),
+        ("traces_over_limit", [], 0),
+    ]
 
 
 @on_loop
@@ -188,10 +193,30 @@ async def test_a_failure_is_said_once_and_never_with_a_secret(monkeypatch: pytes
     ]
 
 
-def test_of_new_traces_a_share_is_sampled() -> None:
+ASKED, NOT_ASKED = (Context(b"1" * 32, b"2" * 16, flags, b"") for flags in (3, 2))
+
+
+def test_of_new_traces_a_share_is_sampled_and_of_others_what_callers_say() -> None:
     drawn = iter([0.0, 0.24, 0.25, 0.99])
     tracer = Tracer("http://127.0.0.1:1", {}, 0.25, draw=lambda: next(drawn))
-    assert [tracer.begins() for _ in range(4)] == [True, True, False, False]
+    assert [tracer.samples(None) for _ in range(4)] == [True, True, False, False]
+    assert [tracer.samples(context) for context in (ASKED, NOT_ASKED)] == [True, False]
+    tracer.close()
+
+
+def test_callers_that_always_ask_are_traced_up_to_a_limit() -> None:
+    tracer = Tracer("http://127.0.0.1:1", {}, 1.0, limit=10)
+    tracer.flush(100.0)
+    assert [tracer.samples(ASKED) for _ in range(12)] == [True] * 10 + [False] * 2
+    assert not tracer.samples(None)
+    assert not tracer.samples(NOT_ASKED)  # that was never wanted
+    tracer.flush(100.25)
+    assert [tracer.samples(ASKED) for _ in range(3)] == [True, True, False]
+    tracer.flush(100.5)
+    assert [tracer.samples(ASKED) for _ in range(4)] == [True, True, True, False]  # halves are kept
+    tracer.flush(1e6)
+    assert sum(tracer.samples(ASKED) for _ in range(20)) == 10  # a long calm does not add up
+    assert tracer.over_limit == 2 + 1 + 1 + 1 + 10
     tracer.close()
 
 
