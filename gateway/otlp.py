@@ -196,7 +196,11 @@ class Tracer:
         limits = httpx.Limits(max_connections=1)
         with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False, follow_redirects=False, limits=limits) as client:
             while batch := self._next():
-                sent = self._deliver(client, batch)
+                sent = 0
+                try:
+                    sent = self._deliver(client, batch)
+                except Exception:  # whatever it is, it costs this batch and not those to come
+                    _log.exception("traces could not be sent")
                 with self._changed:
                     self.exported += sent
                     self.dropped += _spans(batch) - sent
@@ -226,7 +230,7 @@ class Tracer:
         pause, longest = self._pauses
         for attempt in range(TRIES):
             status, answer, told = self._post(client, body)
-            if status == 200:
+            if 200 <= status < 300:
                 self._works()
                 return good - min(good, _rejected(answer))
             self._fails(status or answer.decode())
@@ -272,5 +276,5 @@ def _rejected(answer: bytes) -> int:
     try:
         told: Any = orjson.loads(answer)["partialSuccess"]["rejectedSpans"]
         return max(0, int(told))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError):
         return 0

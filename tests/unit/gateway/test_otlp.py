@@ -67,6 +67,37 @@ async def test_what_may_help_is_tried_again() -> None:
     assert tracer.dropped == 0
 
 
+@pytest.mark.parametrize("status", [200, 202, 204])
+def test_any_yes_is_one(status: int) -> None:
+    @on_loop
+    async def scenario() -> None:
+        async def says_yes(seen: Seen, wire: Wire) -> None:
+            await wire.reply(status)
+
+        async with Collector() as to:
+            to.handler = says_yes
+            tracer = exporting(to)
+            note(tracer, 1)
+            await eventually(lambda: tracer.exported == 2)
+            await asyncio.to_thread(tracer.close)
+        assert (len(to.seen), tracer.dropped) == (1, 0)
+
+    scenario()
+
+
+@on_loop
+async def test_a_batch_that_cannot_be_made_costs_only_itself() -> None:
+    async with Collector() as to:
+        tracer = exporting(to)
+        tracer.note(finished(upstream=None))  # an attempt at nothing
+        tracer.flush(time.monotonic())
+        await eventually(lambda: tracer.dropped == 2)
+        note(tracer, 1)
+        await eventually(lambda: tracer.exported == 2)
+        await asyncio.to_thread(tracer.close)
+    assert len(to.seen) == 1
+
+
 @pytest.mark.parametrize(("status", "tries"), [(503, TRIES), (400, 1), (401, 1), (413, 1), (500, 1), (301, 1)])
 def test_what_is_not_taken_is_dropped_and_counted(status: int, tries: int) -> None:
     @on_loop
@@ -97,7 +128,10 @@ def test_what_is_not_taken_is_dropped_and_counted(status: int, tries: int) -> No
         (b"", 6),
         (b"\xff not json", 6),
         (b'{"partialSuccess":{"rejectedSpans":"x"}}', 6),
-        (b"[" * 100_000, 6),
+        (b'{"partialSuccess":{"rejectedSpans":1e308}}', 0),
+        (b'{"partialSuccess":{"rejectedSpans":"' + b"9" * 5000 + b'"}}', 6),
+        (b"[" * 60_000, 6),
+        (b"x" * 10 * otlp.MAX_ANSWER, 6),
     ],
 )
 def test_what_a_collector_says_it_rejected_was_not_exported(answer: bytes, taken: int) -> None:
