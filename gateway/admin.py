@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from gateway.exposition import expose
 from gateway.replies import STATUS_LINES
+from gateway.totals import Totals
 
 MAX_HEAD = 8192
 PATIENCE_SECONDS = 5.0
@@ -38,6 +39,8 @@ class State(Struct, kw_only=True):
     """One worker as it describes itself. `reasons` say why it is not ready; `last_error` why it lags behind."""
 
     worker: int
+    process: int = 0
+    """0 where it did not answer."""
     reasons: list[str]
     snapshot: SnapshotState | None
     last_error: str | None
@@ -52,8 +55,9 @@ Gather = Callable[[], Awaitable[list[State]]]
 
 
 class Admin:
-    def __init__(self, gather: Gather) -> None:
+    def __init__(self, gather: Gather, totals: Totals) -> None:
         self._gather = gather
+        self._totals = totals
         self._server: asyncio.Server | None = None
 
     async def start(self, sock: socket.socket) -> None:
@@ -94,9 +98,13 @@ class Admin:
             ready = all(state.is_ready for state in states)
             return 200 if ready else 503, "application/json", orjson.dumps(readiness(states))
         if path == "/metrics":
-            content_type, text = expose((_samples(state) for state in await self._gather()), accept)
+            content_type, text = await asyncio.to_thread(self._scrape, await self._gather(), accept)
             return 200, content_type, text
         return 404, "text/plain", b"/healthz, /readyz or /metrics\n"
+
+    def _scrape(self, states: list[State], accept: str) -> tuple[str, bytes]:
+        seen = [(state.worker, state.process, _samples(state)) for state in states]
+        return expose(self._totals.readings(seen), accept)
 
 
 def readiness(states: list[State]) -> dict[str, Any]:

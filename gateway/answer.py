@@ -220,6 +220,7 @@ class Answer:
             release, exchange.release = exchange.release, None
             release()
         labels = UNROUTED if exchange.route is None else exchange.route.metric_labels
+        passed = self._frame.passed
         self._worker.telemetry.record(
             exchange,
             labels,
@@ -229,6 +230,7 @@ class Answer:
             self._received,
             self._sent,
             self._aborted,
+            heads.trace_id(exchange.headers) if passed is None else passed.trace_id,
         )
         if exchange.route is not None:
             self._worker.usage.record(exchange, exchange.route.usage_labels, self._status)

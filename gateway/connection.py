@@ -23,6 +23,7 @@ from gateway.http2 import PREFACE, Http2
 from gateway.passage import Passage
 from gateway.reading import Requests
 from gateway.replies import REQUEST_TIMEOUT
+from gateway.traced import TracedPassage
 from gateway.worker import Worker
 from policies.traffic import Exchange, Problem
 
@@ -38,6 +39,7 @@ _PASSAGE, _TURN = 1, 2  # who holds reading back
 class Connection(asyncio.Protocol):
     __slots__ = (
         "_advancing",
+        "_begins",
         "_buffer",
         "_ended",
         "_held",
@@ -57,6 +59,7 @@ class Connection(asyncio.Protocol):
         self._worker = worker
         self._transport: asyncio.Transport | None = None
         self._requests = Requests(worker.settings)
+        self._begins = Passage if worker.tracer is None else TracedPassage
         self._passage: Passage | None = None
         self._state = _HEAD
         self._buffer = b""
@@ -257,7 +260,7 @@ class Connection(asyncio.Protocol):
         exchange = Exchange(
             requests.method, requests.path, requests.query, requests.fields, self._peer, time.time(), requests.learned
         )
-        passage = self._passage = Passage(self._worker, self, exchange, frame, version, keep)
+        passage = self._passage = self._begins(self._worker, self, exchange, frame, version, keep)
         passage.begin()
 
     def _read_body(self, data: bytes) -> bytes:
@@ -292,7 +295,7 @@ class Connection(asyncio.Protocol):
         exchange = Exchange(method, "", "", [], self._peer, time.time())
         self._state = _BUSY
         self._requests.unread = CHUNKED
-        passage = self._passage = Passage(self._worker, self, exchange, Frame(), b"1.1", False)
+        passage = self._passage = self._begins(self._worker, self, exchange, Frame(), b"1.1", False)
         passage.refuse(problem)
 
     # -- closing --

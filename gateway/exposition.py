@@ -1,4 +1,7 @@
-"""Samples of one or several workers -> Prometheus or OpenMetrics text. Runs only when somebody scrapes.
+"""Samples of one or several workers -> Prometheus or OpenMetrics text. Runs only when somebody scrapes, in a thread.
+
+The text is written here, and not by prometheus-client, because a thousand routes are thirty thousand lines: that took
+the better part of a second of the interpreter that traffic waits for. What the library writes is the test of this.
 
 Must not know: how numbers are gathered. The one subtle thing: workers are separate processes, so their samples are
 added up here; gauges that describe the same thing in every worker take the worst value instead.
@@ -8,12 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
 
 from gateway.telemetry import BOUNDS, Sample
+from gateway.usage import OTHER
 
 _OPERATION = ("contract", "major", "operation")
 
@@ -43,6 +44,10 @@ METRICS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "connections_turned_away": ("counter", "Client connections over the limit.", ()),
     "replies_aborted": ("counter", "Replies that their client did not get whole.", ()),
     "log_lines_dropped": ("counter", "Access records that were not written.", ()),
+    "log_lines_left_out": ("counter", "Access records that sampling left out; their exchanges are counted.", ()),
+    "spans_exported": ("counter", "Spans that the collector took.", ()),
+    "spans_dropped": ("counter", "Spans that were not exported: too many were waiting, or nobody took them.", ()),
+    "traces_over_limit": ("counter", "Exchanges that were not traced since too many were, though sampled.", ()),
     "snapshots_refused": ("counter", "Snapshots that were fetched or found and not served.", ()),
     "counters_lost": ("gauge", "1 while shared counters are out of reach and plans say what happens instead.", ()),
     "connections": ("gauge", "Open client connections.", ()),
@@ -68,55 +73,83 @@ _WORST = {
 }
 
 
+def of_few_applications(samples: Iterable[Sample], most: int) -> Iterator[Sample]:
+    """Samples that begin with an application, in the order in which applications first called; those after the first
+    `most` are added up, since every label value of a metric is a series that Prometheus keeps for weeks. Who is named
+    once stays named."""
+    named: set[str] = set()
+    others: dict[tuple[str, ...], int] = {}
+    for metric, (application, *labels), count in samples:
+        if application in named or application in (OTHER, "") or len(named) < most:
+            named.add(application)
+            yield metric, [application, *labels], count
+        else:
+            rest = (metric, *labels)
+            others[rest] = others.get(rest, 0) + count
+    for (metric, *labels), count in others.items():
+        yield metric, [OTHER, *labels], count
+
+
 def merged(readings: Iterable[Iterable[Sample]]) -> dict[str, dict[tuple[str, ...], list[float]]]:
     """Samples of all workers by metric and labels; a histogram's value is its buckets followed by its sum."""
     out: dict[str, dict[tuple[str, ...], list[float]]] = {}
     for reading in readings:
         for metric, labels, value in reading:
-            values = list(value) if isinstance(value, list) else [value]
-            series = out.setdefault(metric, {})
-            known = series.get(tuple(labels))
+            series = out.get(metric)
+            if series is None:
+                series = out[metric] = {}
+            key = tuple(labels)
+            values = value if isinstance(value, list) else [value]
+            known = series.get(key)
             if known is None:
-                series[tuple(labels)] = values
+                series[key] = values
             elif metric in _WORST:
-                series[tuple(labels)] = [_WORST[metric](known[0], values[0])]
+                series[key] = [_WORST[metric](known[0], values[0])]
             else:
-                series[tuple(labels)] = [a + b for a, b in zip(known, values, strict=True)]
+                series[key] = [a + b for a, b in zip(known, values, strict=True)]
     return out
-
-
-class _Scrape(Collector):
-    def __init__(self, samples: dict[str, dict[tuple[str, ...], list[float]]]) -> None:
-        self._samples = samples
-
-    def collect(self) -> Iterator[Metric]:
-        for metric, series in self._samples.items():
-            kind, text, labels = METRICS[metric]
-            name = f"weighbridge_{metric}"
-            if kind == "histogram":
-                yield _histogram(name, text, labels, series)
-                continue
-            family = (CounterMetricFamily if kind == "counter" else GaugeMetricFamily)(name, text, labels=labels)
-            for values, value in series.items():
-                family.add_metric(values, value[0])
-            yield family
-
-
-def _histogram(name: str, text: str, labels: tuple[str, ...], series: dict[tuple[str, ...], list[float]]) -> Metric:
-    family = HistogramMetricFamily(name, text, labels=labels)
-    for values, numbers in series.items():
-        *counts, total = numbers
-        buckets, below = [], 0.0
-        for bound, count in zip([*map(str, BOUNDS), "+Inf"], counts, strict=True):
-            below += count
-            buckets.append((bound, below))
-        family.add_metric(values, buckets, total)
-    return family
 
 
 def expose(readings: Iterable[Iterable[Sample]], accept: str = "") -> tuple[str, bytes]:
     """Content type and text, in the format that `accept` (the scraper's Accept header) prefers."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Scrape(merged(readings)))
-    encode, content_type = choose_encoder(accept)
-    return content_type, encode(registry)
+    content_type = choose_encoder(accept)[1]
+    open_metrics = content_type.startswith("application/openmetrics-text")
+    lines: list[str] = []
+    written: dict[tuple[str, ...], dict[tuple[str, ...], str]] = {}  # names -> values -> both, as many metrics repeat
+    for metric, series in merged(readings).items():
+        kind, text, names = METRICS[metric]
+        name = f"weighbridge_{metric}"
+        sample = f"{name}_total" if kind == "counter" else name
+        family = name if open_metrics else sample  # OpenMetrics counts the suffix to the sample, not to the name
+        lines += (f"# HELP {family} {text}", f"# TYPE {family} {kind}")
+        known = written.setdefault(names, {})
+        for values, numbers in series.items():
+            labels = known.get(values)
+            if labels is None:
+                labels = known[values] = ",".join(
+                    f'{label}="{_escaped(value)}"' for label, value in zip(names, values, strict=True)
+                )
+            if kind == "histogram":
+                _histogram(lines, name, f"{labels}," if labels else "", f"{{{labels}}}" if labels else "", numbers)
+            else:
+                lines.append(f"{sample}{{{labels}}} {numbers[0]}" if labels else f"{sample} {numbers[0]}")
+    lines.append("# EOF\n" if open_metrics else "")
+    return content_type, "\n".join(lines).encode("utf-8", "replace")
+
+
+_BOUNDS = (*map(str, BOUNDS), "+Inf")
+
+
+def _histogram(lines: list[str], name: str, within: str, around: str, numbers: list[float]) -> None:
+    below: float = 0
+    for bound, count in zip(_BOUNDS, numbers, strict=False):
+        below += count
+        lines.append(f'{name}_bucket{{{within}le="{bound}"}} {below}')
+    lines.append(f"{name}_count{around} {below}")
+    lines.append(f"{name}_sum{around} {numbers[-1]}")
+
+
+def _escaped(value: str) -> str:
+    if "\\" in value or '"' in value or "\n" in value:
+        return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return value

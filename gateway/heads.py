@@ -11,19 +11,20 @@ on to upstreams once per head that its connection repeats, not once per request.
 from __future__ import annotations
 
 import os
-import re
 from itertools import count
 
+from gateway import tracecontext
 from gateway.fields import LOWER, TO_CLIENT, TO_UPSTREAM, Fields, safe_value, tokens
 from gateway.framing import CHUNKED, Frame
 from gateway.replies import STATUS_LINES
 from policies.traffic import Caller, Exchange
 
 VIA = b"1.1 weighbridge"
-_TRACEPARENT = re.compile(rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(-.*)?")
-_MAX_TRACESTATE = 512
 _BEARS_CONTENT = frozenset({"POST", "PUT", "PATCH"})
 """RFC 9110 section 8.6: a request of these methods says that it has no content, where it has none."""
+
+_SPAN_BITS = 2**64 - 1
+_TRACEPARENT = b"\r\ntraceparent: 00-"
 
 _process = int.from_bytes(os.urandom(8))
 _prefix = f"{_process:016x}"
@@ -40,6 +41,11 @@ def restart_ids() -> None:
 def new_request_id() -> str:
     """32 lower-case hex digits, never all zero: also usable as a W3C trace id."""
     return f"{_prefix}{next(_sequence):016x}"
+
+
+def new_span_id() -> int:
+    """64 bits, not all zero."""
+    return (_process ^ (next(_sequence) << 20)) & _SPAN_BITS or 1
 
 
 class Identities:
@@ -74,6 +80,14 @@ class Identities:
         return lines
 
 
+def passed(exchange: Exchange, frame: Frame, scheme: bytes = b"http") -> Passed:
+    """What of this head goes on, worked out once for all requests that repeat it."""
+    known: Passed | None = frame.passed
+    if known is None:
+        known = frame.passed = Passed(exchange.headers, frame, exchange.peer, scheme)
+    return known
+
+
 def request_head(
     exchange: Exchange,
     frame: Frame,
@@ -84,9 +98,7 @@ def request_head(
     scheme: bytes = b"http",
 ) -> bytes:
     """The head for the upstream. `target` is its path with query, `length` a count of bytes, `CHUNKED` or ``0``."""
-    passed: Passed | None = frame.passed
-    if passed is None:
-        passed = frame.passed = Passed(exchange.headers, frame, exchange.peer, scheme)
+    known: Passed = frame.passed or passed(exchange, frame, scheme)
     if length == CHUNKED:
         framing = b"Transfer-Encoding: chunked\r\n"
     elif length or exchange.method in _BEARS_CONTENT:
@@ -101,39 +113,52 @@ def request_head(
             target,
             b" HTTP/1.1\r\nHost: ",
             authority,
-            passed.fields,
+            known.fields,
             framing,
             b"" if site is None else b"Weighbridge-Site: %b\r\n" % safe_value(site),
             identity,
             b"X-Request-Id: ",
             request_id := exchange.request_id.encode("ascii"),
-            b"\r\ntraceparent: 00-",
-            passed.trace or request_id,
-            b"-%016x" % ((_process ^ (next(_sequence) << 20)) or 1),
-            passed.about,
+            _TRACEPARENT,
+            known.trace or request_id,
+            b"-%016x" % new_span_id(),
+            known.about,
         )
     )
 
 
+def with_parent(outgoing: bytes, trace: bytes, span_id: int, flags: int) -> bytes:
+    """A request that `request_head` began, as part of another trace or as sent by another span. The first such line is
+    ours: no field of the caller's has this name, and no value can hold a line end."""
+    at = outgoing.index(_TRACEPARENT) + len(_TRACEPARENT)
+    whole = memoryview(outgoing)
+    return b"".join((whole[:at], b"%b-%016x-%02x" % (trace, span_id, flags), whole[at + 52 :]))
+
+
 class Passed:
     """What of one head goes on to upstreams: `fields` are its finished lines, `trace` is the id of the caller's trace
-    (empty where a new one begins), `about` all that stands behind the id of our span: the trace's rest, addresses."""
+    (empty where a new one begins), `about` all that stands behind the id of our span: the trace's rest, addresses.
+    `context` is the caller's trace, `trace_id` its id as records tell it, both ``None`` where there is none."""
 
-    __slots__ = ("about", "fields", "trace")
+    __slots__ = ("about", "context", "fields", "trace", "trace_id")
 
     def __init__(self, fields: Fields, frame: Frame, peer: str, scheme: bytes) -> None:
         named = frame.named
         parts = [b"\r\n"]
-        traced: list[bytes] = []
         for name, value in fields:
             prefix = TO_UPSTREAM[name]
-            if prefix:
-                if not named or name not in named:
-                    parts += (prefix, value, b"\r\n")
-            elif name == b"traceparent":
-                traced.append(value)
+            if prefix and (not named or name not in named):
+                parts += (prefix, value, b"\r\n")
         self.fields = b"".join(parts)
-        self.trace, rest = _trace(fields, traced)
+        context = self.context = tracecontext.read(fields)
+        self.trace_id = None if context is None else context.trace_id.decode("ascii")
+        if context is None:
+            # not sampled: a caller who wanted a trace would have begun one
+            self.trace, rest = b"", b"-00\r\n"
+        else:
+            self.trace, rest = context.trace_id, b"-%02x\r\n" % context.flags
+            if context.state:
+                rest += b"tracestate: %b\r\n" % context.state
         self.about = b"%bX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\nVia: %b\r\n\r\n" % (
             rest,
             peer.encode("ascii", "replace"),
@@ -143,15 +168,10 @@ class Passed:
         )
 
 
-def _trace(fields: Fields, traced: list[bytes]) -> tuple[bytes, bytes]:
-    """Continue the caller's trace as its child; an invalid one is not repaired but replaced, with its state."""
-    match = _TRACEPARENT.fullmatch(traced[0]) if len(traced) == 1 else None
-    if match is None or (match[4] and match[1] == b"00"):
-        # not sampled: nobody here records spans, and a caller who wanted a trace would have begun one
-        return b"", b"-00\r\n"
-    state = b",".join(value for name, value in fields if name == b"tracestate")
-    rest = b"-%02x\r\n" % (int(match[3], 16) & 1)
-    return match[2], rest + b"tracestate: %b\r\n" % state if 0 < len(state) <= _MAX_TRACESTATE else rest
+def trace_id(fields: Fields) -> str | None:
+    """The id of the caller's trace, of a request whose head goes nowhere."""
+    context = tracecontext.read(fields)
+    return None if context is None else context.trace_id.decode("ascii")
 
 
 def reply_head(status: int, fields: Fields, announced: Fields, request_id: str, date: bytes, framing: bytes) -> bytes:

@@ -22,8 +22,8 @@ MODULES = (
     *(
         f"gateway/{name}.py"
         for name in (
-            "answer connection fields framing heads line passage pipeline reading replies target templates upstream "
-            "usage worker"
+            "answer connection fields framing heads line passage pipeline reading replies target templates traced "
+            "upstream usage worker"
         ).split()
     ),
     "gateway/counters/memory.py",

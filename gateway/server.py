@@ -31,14 +31,17 @@ from gateway import heads
 from gateway.admin import Admin, Siblings, SnapshotState, State
 from gateway.counters import OpenCounters, UnknownCounters, open_counters
 from gateway.door import InvalidCertificate, tls_context
+from gateway.exposition import of_few_applications
 from gateway.keys import KeyRing
 from gateway.listener import Listener
+from gateway.otlp import InvalidCollector, collector, open_tracer
 from gateway.pipeline import Pipeline, Table
 from gateway.reporting import Reporter
 from gateway.settings import Settings
 from gateway.sink import Sink, encode_text
 from gateway.snapshots import Snapshots
 from gateway.telemetry import Telemetry
+from gateway.totals import Totals
 from gateway.worker import Worker
 
 CANNOT_START = 2
@@ -78,7 +81,8 @@ def serve(settings: Settings) -> int:
     del counters  # each worker opens its own
     try:
         tls_context(settings)
-    except InvalidCertificate as error:
+        collector(settings)
+    except (InvalidCertificate, InvalidCollector) as error:
         raise CannotStart(str(error)) from error
     admin = _bind(settings.admin_host, settings.admin_port)
     admin.listen(64)
@@ -238,7 +242,9 @@ async def _work(settings: Settings, place: Place) -> int:
         access = Sink(settings.access_log) if settings.access_log else None
     except OSError as error:
         raise CannotStart(f"cannot write the access log {settings.access_log}: {error.strerror}") from error
-    worker = Worker(settings, Telemetry(access))
+    telemetry = Telemetry(access, settings.access_log_share, settings.access_log_slow_seconds)
+    tracer = open_tracer(settings)
+    worker = Worker(settings, telemetry, tracer)
     counters = open_counters(settings.counters_url)
     await counters.start()
     pipeline = Pipeline(counters, KeyRing(), settings)
@@ -256,7 +262,7 @@ async def _work(settings: Settings, place: Place) -> int:
     )
     if settings.workers > 1:
         await siblings.start()
-    admin = Admin(siblings.gather)
+    admin = Admin(siblings.gather, Totals(place.directory / "totals" if settings.workers > 1 else None))
     if place.admin is not None:
         await admin.start(place.admin)
     listener = Listener(worker)
@@ -281,6 +287,8 @@ async def _work(settings: Settings, place: Place) -> int:
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
     await counters.close()
+    if tracer is not None:
+        tracer.close()
     _log.info("stopped")
     for sink in (access, journal):
         if sink is not None:
@@ -340,8 +348,9 @@ def _describe(
     reasons = (["draining"] if worker.draining else []) + (["no snapshot yet"] if table is None else [])
     samples: list[tuple[str, list[str], Any]] = [
         *worker.telemetry.reading(),
-        *worker.usage.reading(),
+        *of_few_applications(worker.usage.reading(), worker.settings.metrics_applications),
         *reporter.reading(),
+        *(() if worker.tracer is None else worker.tracer.reading()),
         ("connections", [], len(worker.connections)),
         ("snapshots_refused", [], snapshots.refused),
         ("counters_lost", [], int(counters.lost)),
@@ -359,7 +368,12 @@ def _describe(
             age_seconds=snapshots.age(time.monotonic()),
         )
     return State(
-        worker=place.index, reasons=reasons, snapshot=snapshot, last_error=snapshots.last_error, samples=samples
+        worker=place.index,
+        process=os.getpid(),
+        reasons=reasons,
+        snapshot=snapshot,
+        last_error=snapshots.last_error,
+        samples=samples,
     )
 
 

@@ -55,6 +55,24 @@ class Settings(BaseSettings):
     """How the process's own log lines are written, to standard error."""
     access_log: str = "-"
     """A path, ``-`` for standard output, or empty for none."""
+    access_log_share: float = Field(1.0, ge=0, le=1)
+    """Share of the exchanges that went well that is recorded, chosen by chance. Errors, refusals, breaches of contract,
+    replies that broke off and slow ones are recorded always, and everything is counted in the metrics."""
+    access_log_slow_seconds: float = Field(1.0, ge=0)
+    """An exchange that took this long is recorded whatever the share."""
+
+    metrics_applications: int = Field(1_000, ge=0)
+    """Applications that ``/metrics`` names, per worker; calls of any further ones are counted as ``(other)``."""
+    otlp_endpoint: str = ""
+    """Where traces are exported: the address of an OpenTelemetry collector, ``http://host:4318``, to which
+    ``/v1/traces`` is added (OTLP/HTTP, JSON). Empty: nowhere, and the caller's trace context is passed on."""
+    otlp_headers: SecretStr = SecretStr("")
+    """Headers for the collector, such as its credentials: ``name=value,name=value``, percent-encoded where needed."""
+    trace_ratio: float = Field(0.1, ge=0, le=1)
+    """Share of the traces that begin here that is sampled. Where the caller sent a trace, the caller decides."""
+    trace_limit: int = Field(1_000, ge=1)
+    """Exchanges a second that a worker traces at most, whoever decided so: callers that always ask for it must not make
+    traffic dearer. More pass untraced and are counted."""
 
     max_connections: int = Field(10_000, ge=1)
     """Per worker; fewer, and the log says so, where the process may not open two files for each (``ulimit -n``).

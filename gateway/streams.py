@@ -20,6 +20,7 @@ from gateway.fields import HOP_BY_HOP, Fields
 from gateway.framing import CHUNKED, Frame
 from gateway.passage import Passage
 from gateway.replies import REQUEST_TIMEOUT
+from gateway.traced import TracedPassage
 from gateway.worker import Worker
 from policies.traffic import Exchange, Problem
 
@@ -84,6 +85,7 @@ class Stream:
     """One request and its reply; what a passage knows as its client (`gateway.answer.Client`)."""
 
     __slots__ = (
+        "_begins",
         "_connection",
         "_ended",
         "_held",
@@ -99,6 +101,7 @@ class Stream:
 
     def __init__(self, connection: Carrier, id_: int) -> None:
         self._connection = connection
+        self._begins = Passage if connection.worker.tracer is None else TracedPassage
         self.id = id_
         self.unread = 0
         self.deadline = math.inf
@@ -112,12 +115,12 @@ class Stream:
         self._ended = frame.length == 0
         if not self._ended:
             self._wait()
-        self.passage = Passage(self._connection.worker, self, exchange, frame, b"1.0", False)
+        self.passage = self._begins(self._connection.worker, self, exchange, frame, b"1.0", False)
         self.passage.begin()
 
     def refuse(self, exchange: Exchange, problem: Problem) -> None:
         self.unread = CHUNKED
-        self.passage = Passage(self._connection.worker, self, exchange, Frame(), b"1.0", False)
+        self.passage = self._begins(self._connection.worker, self, exchange, Frame(), b"1.0", False)
         self.passage.refuse(problem)
 
     # -- the request --

@@ -1,7 +1,8 @@
 """What happened, cheaply: counters and histograms in plain lists, and one record per exchange for the access log.
 
 A request pays one dictionary read, a few additions and one append; names and labels are made when somebody scrapes
-(`gateway.exposition`), text in the thread that writes the log, many records in one call. Records carry the path
+(`gateway.exposition`), text in the thread that writes the log, many records in one call. Of exchanges that went well
+only a share may be recorded; every one is counted. Records carry the path
 template instead of the path where a route matched, and never a credential, a query value or a header. What broke the
 contract is named by pointer and code, as the caller was told it: the owner of a backend that strays has to find the
 place.
@@ -9,7 +10,10 @@ place.
 
 from __future__ import annotations
 
+import random
+import re
 from bisect import bisect_left
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +30,9 @@ MAX_LOGGED_PATH = 256
 MAX_LOGGED_FAULTS = 5
 MAX_LOGGED_POINTER = 128
 """Characters: names in a pointer may be the sender's."""
+
+_SECRETS = re.compile(r"wb[a-z]_[^/]*|eyJ[^/]*")
+"""Keys of ours, and JWTs."""
 
 Sample = tuple[str, list[str], Any]
 """``(metric, label values, value)``: see `gateway.exposition.METRICS`."""
@@ -70,16 +77,29 @@ class AccessRecord(Struct, tag_field="event", tag="access", omit_defaults=True, 
     request_faults: list[str] | None = None
     response_faults: list[str] | None = None
     aborted: bool | None = None
+    trace_id: str | None = None
+    """The caller's; a trace that began here has the request's id."""
 
 
 encode_records = Encoder().encode_lines
 
 
 class Telemetry:
-    """One worker's numbers. `sink` is where access records go, or ``None``."""
+    """One worker's numbers. `sink` is where access records go, or ``None``; `share` of those exchanges that went well
+    and took less than `slow_seconds` are recorded, chosen by `draw` (of numbers from 0 to 1)."""
 
-    def __init__(self, sink: Sink | None) -> None:
+    def __init__(
+        self,
+        sink: Sink | None,
+        share: float = 1.0,
+        slow_seconds: float = 1.0,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
         self.sink = sink
+        self._share = share
+        self._slow_seconds = slow_seconds
+        self._draw = draw
+        self.left_out = 0
         self.accepted = 0
         self.turned_away = 0
         self.aborted = 0
@@ -106,9 +126,10 @@ class Telemetry:
         received: int,
         sent: int,
         aborted: bool,
+        trace_id: str | None = None,
     ) -> None:
         """Count one finished exchange. `received` and `sent` are bytes of body; `aborted` says that the client did
-        not get the whole reply."""
+        not get the whole reply; `trace_id` is the id of its caller's trace."""
         series = self.series(labels)
         statuses = series.statuses
         statuses[status] = statuses.get(status, 0) + 1
@@ -127,8 +148,18 @@ class Telemetry:
         if exchange.request_faults:
             self._note_faults((*labels, exchange.site or "", "request"), len(exchange.request_faults))
         if self.sink is not None:
+            if (
+                self._share < 1.0
+                and status < 400
+                and problem is None
+                and not (aborted or exchange.faults or exchange.request_faults)
+                and seconds < self._slow_seconds
+                and self._draw() >= self._share
+            ):
+                self.left_out += 1
+                return
             self._records.append(
-                self._accessed(exchange, labels, status, seconds, upstream_seconds, received, sent, aborted)
+                self._accessed(exchange, labels, status, seconds, upstream_seconds, received, sent, aborted, trace_id)
             )
 
     def _accessed(
@@ -141,6 +172,7 @@ class Telemetry:
         received: int,
         sent: int,
         aborted: bool,
+        trace_id: str | None,
     ) -> AccessRecord:
         now = exchange.now
         second = int(now)
@@ -154,7 +186,7 @@ class Telemetry:
             f"{self._time}.{int((now - second) * 1000):03}+00:00",
             exchange.request_id,
             exchange.method,
-            exchange.path[:MAX_LOGGED_PATH] if route is None else route.template,
+            shown_path(exchange.path) if route is None else route.template,
             status,
             _milliseconds(seconds),
             received,
@@ -172,6 +204,7 @@ class Telemetry:
             _named(refused) if refused else None,
             _named(exchange.faults) if exchange.faults else None,
             aborted or None,
+            trace_id,
         )
 
     def _note_faults(self, key: tuple[str, ...], number: int) -> None:
@@ -189,6 +222,7 @@ class Telemetry:
             ("connections_accepted", [], self.accepted),
             ("connections_turned_away", [], self.turned_away),
             ("replies_aborted", [], self.aborted),
+            ("log_lines_left_out", [], self.left_out),
             ("log_lines_dropped", [], self.sink.dropped if self.sink is not None else 0),
         ]
         for labels, series in self._series.items():
@@ -202,6 +236,12 @@ class Telemetry:
         samples += [("problems", [slug], n) for slug, n in self._problems.items()]
         samples += [("faults", list(key), n) for key, n in self._faults.items()]
         return samples
+
+
+def shown_path(path: str) -> str:
+    """A path that matches no route, as it may be written down: of bounded length, and without what a caller put there
+    that belongs into a header."""
+    return _SECRETS.sub("(secret)", path[:MAX_LOGGED_PATH])
 
 
 def _milliseconds(seconds: float) -> float:

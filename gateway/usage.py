@@ -10,6 +10,7 @@ are bounded by the snapshot, yet every table is bounded too, so that no future k
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from policies.traffic import Exchange
@@ -69,10 +70,11 @@ class Usage:
         return len(self._fresh)
 
     def settle(self, most: int = MAX_SERIES) -> None:
-        """Fold up to `most` of the newest counts into totals and pending."""
+        """Fold up to `most` of the oldest counts into totals and pending; totals keep the order of first use."""
         fresh = self._fresh
-        for _ in range(min(most, len(fresh))):
-            (application, labels), counts = fresh.popitem()
+        for key in list(islice(fresh, most)):
+            application, labels = key
+            counts = fresh.pop(key)
             operation = labels[:3]  # totals are of the metric, whose series must not multiply with versions
             total = self._totals.get((application, operation))
             if total is None:

@@ -12,6 +12,7 @@ from email.utils import formatdate
 from typing import Any, Protocol
 
 from gateway.heads import Identities
+from gateway.otlp import Tracer
 from gateway.settings import Settings
 from gateway.telemetry import Telemetry
 from gateway.upstream import Upstreams
@@ -34,9 +35,11 @@ class Swept(Protocol):
 
 
 class Worker:
-    def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
+    def __init__(self, settings: Settings, telemetry: Telemetry, tracer: Tracer | None = None) -> None:
         self.settings = settings
         self.telemetry = telemetry
+        self.tracer = tracer
+        """``None`` where no traces are exported."""
         self.usage = Usage(reported=settings.usage_report_seconds > 0)
         self.identities = Identities()
         self.now = time.monotonic()
@@ -67,7 +70,7 @@ class Worker:
             self.emptied.set()
 
     def sweep(self) -> None:
-        """Enforce every deadline, hand over the log, refresh the date."""
+        """Enforce every deadline, hand over log and traces, refresh the date."""
         now = self.now = time.monotonic()
         self.date_line = b"Date: %b" % formatdate(usegmt=True).encode("ascii")
         self.upstreams.sweep(now)
@@ -76,6 +79,8 @@ class Worker:
             if connection.deadline < now or (patience is not None and patience <= now and connection.is_idle):
                 connection.expire()
         self.telemetry.flush()
+        if self.tracer is not None:
+            self.tracer.flush(now)
 
     def cut(self) -> None:
         """End whatever is left."""

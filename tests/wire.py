@@ -14,6 +14,7 @@ import uvloop
 
 from gateway.fields import Fields
 from gateway.listener import Listener
+from gateway.otlp import Tracer
 from gateway.settings import Settings
 from gateway.sink import Sink
 from gateway.telemetry import Telemetry
@@ -178,8 +179,10 @@ class Gate:
 
 
 @asynccontextmanager
-async def gate(table: Any, *, sink: Sink | None = None, **settings: Any) -> AsyncIterator[Gate]:
-    worker = Worker(Settings(**settings), Telemetry(sink))
+async def gate(
+    table: Any, *, sink: Sink | None = None, tracer: Tracer | None = None, **settings: Any
+) -> AsyncIterator[Gate]:
+    worker = Worker(Settings(**settings), Telemetry(sink), tracer)
     worker.table = table
     listener = Listener(worker)
     sock = socket.socket()

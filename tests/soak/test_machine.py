@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.soak import scene
-from tests.soak.load import Load, statuses
+from tests.soak.load import PAUSE, Load, statuses
 from tests.soak.rig import Counting, Gateway, around, running, soak, until
 
 
@@ -56,12 +56,14 @@ async def test_a_log_that_nobody_reads(tmp_path: Path) -> None:
             async with running(gateway), Load(gateway) as load:
                 await load.calm()
                 dropped = 0.0
-                for _ in range(60):
+                load.pause = 0.002  # until more lines wait than may
+                for _ in range(120):
                     await asyncio.sleep(0.5)
                     dropped = await gateway.metric("weighbridge_log_lines_dropped_total")
                     if dropped:
                         break
                 assert dropped
+                load.pause = PAUSE
                 await load.stop()
                 load.clean("23 log not read", lines_dropped=int(dropped))
                 gateway.signal(signal.SIGTERM)

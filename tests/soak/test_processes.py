@@ -154,10 +154,16 @@ async def test_workers_are_replaced_also_when_that_cannot_be_logged(tmp_path: Pa
         with Path("/dev/full").open("wb") as full:
             gateway = Gateway(tmp_path / "state", feed.url, workers=2, stderr=full)
             async with running(gateway):
+                for _ in range(10):
+                    caller = Client(gateway.port)
+                    await caller.ask("/steady/v1/items/1")
+                    caller.close()
+                assert await gateway.metric("weighbridge_requests_total") == 10
                 for victim, number in zip(gateway.worker_pids, (signal.SIGKILL, signal.SIGTERM), strict=True):
                     os.kill(victim, number)
                     await until(lambda victim=victim: victim not in gateway.pids and len(gateway.worker_pids) == 2)
                     await gateway.ready()
+                    assert await gateway.metric("weighbridge_requests_total") == 10  # a sum that falls is counted again
                 gateway.signal(signal.SIGTERM)
                 assert await gateway.ended(5) == 0
 

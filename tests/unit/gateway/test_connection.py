@@ -309,6 +309,9 @@ TRACE = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     [
         ([(b"traceparent", TRACE), (b"tracestate", b"a=1"), (b"tracestate", b"b=2")], TRACE[3:35], "01", "a=1,b=2"),
         ([(b"traceparent", b"cc" + TRACE[2:] + b"-more")], TRACE[3:35], "01", None),
+        ([(b"TraceParent", b"\t " + TRACE + b" \t"), (b"TRACESTATE", b" a=1 ")], TRACE[3:35], "01", "a=1"),
+        ([(b"traceparent", TRACE[:-2] + b"ff"), (b"tracestate", b"A=1")], TRACE[3:35], "03", None),
+        ([(b"traceparent", TRACE[:-2] + b"02"), (b"tracestate", b"")], TRACE[3:35], "02", None),
         ([(b"traceparent", TRACE + b"-more")], None, "00", None),
         ([(b"traceparent", b"ff" + TRACE[2:])], None, "00", None),
         ([(b"traceparent", TRACE.upper()), (b"tracestate", b"a=1")], None, "00", None),

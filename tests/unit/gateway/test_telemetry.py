@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,25 @@ async def test_an_access_record_names_the_template_and_no_secret(tmp_path: Path)
     assert (refused["status"], refused["problem"], refused["path"]) == (400, "bad-request", "")
 
 
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/yards/v1/loads", "/yards/v1/loads"),
+        ("/yard/wbk_1_secret/loads", "/yard/(secret)/loads"),
+        ("/wbo_secret", "/(secret)"),
+        ("/token=eyJhbGciOiJub25lIn0.e30.", "/token=(secret)"),
+        ("/a" * 500, "/a" * 128),
+        ("/" + "a" * 250 + "/wbk_1_secret", "/" + "a" * 250 + "/(secret)"),
+    ],
+)
+def test_a_path_without_a_route_is_short_and_holds_no_credential(path: str, shown: str) -> None:
+    telemetry = Telemetry(Sink("/dev/null"))
+    strayed = exchange()
+    strayed.path = path
+    telemetry.record(strayed, UNROUTED, 404, 0.001, 0.0, 0, 0, False)
+    assert json.loads(encode_records(telemetry._records))["path"] == shown
+
+
 def test_a_record_names_the_places_that_broke_the_contract() -> None:
     telemetry = Telemetry(None)
     telemetry.sink = Sink("/dev/null")
@@ -170,6 +190,71 @@ def test_a_record_names_the_places_that_broke_the_contract() -> None:
     telemetry.sink.close()
 
 
+TOO_BAD = Fault("/body", "REQUIRED", "missing")
+
+
+@pytest.mark.parametrize(
+    ("members", "status", "seconds", "aborted", "always"),
+    [
+        ({}, 200, 0.1, False, False),
+        ({}, 304, 0.499, False, False),
+        ({}, 200, 0.5, False, True),
+        ({}, 400, 0.1, False, True),
+        ({}, 503, 0.1, False, True),
+        ({}, 200, 0.1, True, True),
+        ({"problem": Problem(status=200, slug="cut", title="t")}, 200, 0.1, False, True),
+        ({"faults": (TOO_BAD,)}, 200, 0.1, False, True),
+        ({"request_faults": (TOO_BAD,)}, 200, 0.1, False, True),
+    ],
+)
+def test_of_what_went_well_a_share_is_recorded_and_all_is_counted(
+    members: dict[str, object], status: int, seconds: float, aborted: bool, always: bool
+) -> None:
+    sink = Sink("/dev/null")
+    drawn = iter([0.0, 0.24, 0.25, 0.99])
+    telemetry = Telemetry(sink, 0.25, 0.5, draw=lambda: next(drawn))
+    for _ in range(4):
+        telemetry.record(exchange(**members), LABELS, status, seconds, 0.0, 0, 0, aborted)
+    assert len(telemetry._records) == (4 if always else 2)
+    seen = samples(telemetry)
+    assert seen["requests", *LABELS, str(status)] == 4
+    assert seen["log_lines_left_out",] == (0 if always else 2)
+    sink.close()
+
+
+def test_without_sampling_nothing_is_drawn() -> None:
+    sink = Sink("/dev/null")
+    telemetry = Telemetry(sink, draw=lambda: pytest.fail("drawn"))
+    telemetry.record(exchange(), LABELS, 200, 0.001, 0.0, 0, 0, False)
+    assert len(telemetry._records) == 1
+    sink.close()
+
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@on_loop
+async def test_one_id_joins_client_record_and_upstream_and_another_the_trace(tmp_path: Path) -> None:
+    sink = Sink(str(tmp_path / "access.log"))
+    traced = f"traceparent: 00-{TRACE}-00f067aa0ba902b7-01\r\n".encode()
+    async with Backend() as backend, gate(OneUpstream(backend.url), sink=sink) as g:
+        replies = [
+            await g.ask(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"),
+            await g.ask(b"GET /a HTTP/1.1\r\nHost: h\r\n" + traced + b"\r\n"),
+            await g.ask(b"GET /a HTTP/1.1\r\nHost: h\r\n" + traced.replace(b"01", b"0x") + b"\r\n"),
+        ]
+        g.worker.table.on_open = lambda _: Problem(status=403, slug="forbidden", title="t")
+        replies.append(await g.ask(b"GET /a HTTP/1.1\r\nHost: h\r\n" + traced + b"\r\n"))
+    sink.close()
+    records = [json.loads(line) for line in (tmp_path / "access.log").read_text().splitlines()]
+    told = [str(reply.get("X-Request-Id"), "ascii") for reply in replies]
+    assert [record["request_id"] for record in records] == told
+    assert [record.get("trace_id") for record in records] == [None, TRACE, None, TRACE]
+    assert [seen.get("X-Request-Id") for seen in backend.seen] == told[:3]
+    sent = [(seen.get("traceparent") or "").split("-")[1] for seen in backend.seen]
+    assert sent == [told[0], TRACE, told[2]]  # where a trace begins here, its id is the request's
+
+
 def test_a_record_leaves_out_what_does_not_apply() -> None:
     telemetry = Telemetry(None)
     telemetry.sink = Sink("/dev/null")
@@ -179,17 +264,31 @@ def test_a_record_leaves_out_what_does_not_apply() -> None:
     telemetry.sink.close()
 
 
-def test_a_sink_that_nobody_reads_drops_and_counts(tmp_path: Path) -> None:
+def test_a_sink_that_nobody_reads_holds_so_many_lines_and_counts_the_rest(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     sink = Sink(str(pipe))
-    for _ in range(MAX_WAITING + 10):
-        sink.put([b"x" * 65_536] * 2, b"".join)  # more than a pipe holds
-    assert 0 < sink.dropped <= 20
+    sink.put([b"x" * 1024] * (MAX_WAITING - 10), b"".join)  # more than a pipe holds: none of it is done
+    sink.put([b"y"] * 30, b"".join)
+    assert sink.dropped == 20  # the lines that are too many, however they are batched
+    for _ in range(50):
+        sink.put([b"z"], b"".join)
+    assert sink.dropped == 70
     os.close(reader)  # the writer gets EPIPE, and every later line is dropped too
     sink.close(5)
-    assert sink.dropped == 2 * (MAX_WAITING + 10)
+    assert sink.dropped == MAX_WAITING + 70
+
+
+def test_what_was_written_makes_room(tmp_path: Path) -> None:
+    sink = Sink(str(tmp_path / "log"))
+    for _ in range(3):
+        sink.put([b"x\n"] * MAX_WAITING, b"".join)
+        while sink._waiting:
+            time.sleep(0.001)
+    sink.close(5)
+    assert sink.dropped == 0
+    assert (tmp_path / "log").stat().st_size == 6 * MAX_WAITING
 
 
 def test_a_full_disk_is_counted() -> None:
