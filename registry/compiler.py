@@ -98,7 +98,8 @@ class _Digest(msgspec.Struct):
 
 
 def _credentials(unit: Unit, issuers: dict[str, StoredIssuer]) -> tuple[tuple[ApiKey, ...], tuple[Subject, ...]]:
-    """Live client secrets become subjects of the embedded issuer: a token names its secret, and dies with it."""
+    """Live client secrets and public keys become subjects of the embedded issuer: a token names the credential that it
+    was got with, and dies with it."""
     embedded = next((issuer for issuer in issuers.values() if issuer.embedded), None)
     keys: list[ApiKey] = []
     subjects: list[Subject] = []
@@ -109,7 +110,7 @@ def _credentials(unit: Unit, issuers: dict[str, StoredIssuer]) -> tuple[tuple[Ap
                 ApiKey(id=credential.id, digest=credential.digest, application=application, expires_at=expires_at)
             )
             continue
-        if credential.kind == "client-secret":
+        if credential.kind in ("client-secret", "public-key"):
             issuer, subject = embedded, application
         else:
             issuer, subject = issuers.get(credential.issuer or ""), credential.subject or ""

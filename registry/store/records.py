@@ -16,7 +16,7 @@ from policies.model.access import Issuer
 from policies.model.contract import Audience, Contact, Version
 
 Role = Literal["admin", "member", "reader"]
-CredentialKind = Literal["api-key", "client-secret", "subject"]
+CredentialKind = Literal["api-key", "client-secret", "subject", "public-key"]
 
 
 class Team(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -103,7 +103,8 @@ class RegisteredApplication(Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 class Credential(Struct, frozen=True, kw_only=True):
     """How an application proves itself. `digest` is of the whole generated string (``wbk_<id>_<secret>`` or
-    ``wbs_<id>_<secret>``); a ``subject`` has `issuer` (an issuer's name) and `subject` instead."""
+    ``wbs_<id>_<secret>``); a ``subject`` has `issuer` (an issuer's name) and `subject` instead, a ``public-key`` its
+    `public_jwk`, with the key's thumbprint as `digest`."""
 
     id: str
     application: str
@@ -116,12 +117,20 @@ class Credential(Struct, frozen=True, kw_only=True):
     created_by: str
     expires_at: int | None = None
     revoked_at: int | None = None
+    public_jwk: dict[str, Any] | None = None
 
     def is_live(self, now: int) -> bool:
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
 
     def __repr__(self) -> str:
         return f"Credential(id={self.id!r}, application={self.application!r}, kind={self.kind!r})"
+
+
+class UsedAssertion(Struct, frozen=True, kw_only=True):
+    """A client assertion that was spent: the digest of its client and ``jti``, kept until it has expired."""
+
+    id: str
+    expires_at: int
 
 
 class StoredSubscription(Struct, frozen=True, kw_only=True):

@@ -141,6 +141,9 @@ credentials = Table(
 )
 Index(None, credentials.c.application)
 
+used_assertions = Table("used_assertions", metadata, _key("id"), _instant("expires_at"))
+Index(None, used_assertions.c.expires_at)
+
 plans = Table("plans", metadata, _key("name"), _body())
 
 subscriptions = Table(

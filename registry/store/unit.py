@@ -35,6 +35,7 @@ from registry.store.records import (
     StoredVersion,
     StoredWaiver,
     Team,
+    UsedAssertion,
 )
 
 R = TypeVar("R", bound=Struct)
@@ -114,6 +115,10 @@ class Unit:
     @cached_property
     def signing_keys(self) -> Collection[SigningKey]:
         return self._collection(tables.signing_keys, SigningKey)
+
+    @cached_property
+    def used_assertions(self) -> Collection[UsedAssertion]:
+        return self._collection(tables.used_assertions, UsedAssertion)
 
     # -- documents ----------------------------------------------------------------------------------------------------
 

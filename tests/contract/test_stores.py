@@ -32,6 +32,7 @@ from registry.store.records import (
     StoredVersion,
     StoredWaiver,
     Team,
+    UsedAssertion,
 )
 from registry.store.tables import metadata
 from registry.store.unit import SNAPSHOTS_KEPT
@@ -205,6 +206,7 @@ RECORDS: list[tuple[str, Struct, tuple[str | int, ...]]] = [
         ),
         ("1b",),
     ),
+    ("used_assertions", UsedAssertion(id="d" * 64, expires_at=2**40), ("d" * 64,)),
     ("plans", PLAN, ("standard",)),
     (
         "subscriptions",
@@ -550,3 +552,13 @@ def test_many_units_at_once(store: Store) -> None:
 
     with ThreadPoolExecutor(30) as pool:
         assert [done.result() for done in [pool.submit(look) for _ in range(30)]] == [0] * 30
+
+
+def test_what_is_over_is_deleted_by_its_instant(store: Store) -> None:
+    with store.write() as unit:
+        for number in range(5):
+            unit.used_assertions.add(UsedAssertion(id=str(number), expires_at=100 + number))
+        assert unit.used_assertions.delete_until("expires_at", 102) == 3
+        assert [used.id for used in unit.used_assertions.all()] == ["3", "4"]
+    with store.read() as unit, pytest.raises(RuntimeError):
+        unit.used_assertions.delete_until("expires_at", 102)
