@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from policies.model.access import ApiKey, Application, Issuer, Subject, Subscription
+from policies.model.access import ApiKey, Application, Issuer, RevokedToken, Subject, Subscription
 from policies.model.contract import LIVE, Stage
 from policies.model.snapshot import Snapshot, digest_of, dumps, faults_of
 from registry.store import Unit
@@ -20,6 +20,8 @@ from registry.store.records import SnapshotRow, StoredIssuer
 
 LONGEST_TOKEN_SECONDS = 86400
 """The setting `token_seconds` allows no more, so no token outlives its retired key by more."""
+REVOCATION_KEPT_SECONDS = 60
+"""How long after a token has expired its revocation is still told: more than gateways allow as leeway."""
 _CARRIED = LIVE | {Stage.IN_REVIEW, Stage.RETIRED}
 
 
@@ -65,6 +67,13 @@ def compile_snapshot(unit: Unit, *, revision: int, now: int) -> Snapshot:
         subjects=subjects,
         plans=tuple(unit.plans.all()),
         issuers=_issuers(unit, issuers, now),
+        revoked_tokens=tuple(
+            RevokedToken(issuer=issuer.issuer, jti=token.jti, expires_at=token.expires_at)
+            for issuer in issuers.values()
+            if issuer.embedded
+            for token in unit.revoked_tokens.all()
+            if token.expires_at + REVOCATION_KEPT_SECONDS > now
+        ),
     )
 
 

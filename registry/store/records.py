@@ -133,6 +133,14 @@ class UsedAssertion(Struct, frozen=True, kw_only=True):
     expires_at: int
 
 
+class StoredRevocation(Struct, frozen=True, kw_only=True):
+    """A token of ours that its application took back, by its ``jti``; kept until the token has expired."""
+
+    jti: str
+    application: str
+    expires_at: int
+
+
 class StoredSubscription(Struct, frozen=True, kw_only=True):
     """application x contract major x plan, since when."""
 

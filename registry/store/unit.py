@@ -31,6 +31,7 @@ from registry.store.records import (
     StoredDocument,
     StoredEvidence,
     StoredIssuer,
+    StoredRevocation,
     StoredSubscription,
     StoredVersion,
     StoredWaiver,
@@ -119,6 +120,10 @@ class Unit:
     @cached_property
     def used_assertions(self) -> Collection[UsedAssertion]:
         return self._collection(tables.used_assertions, UsedAssertion)
+
+    @cached_property
+    def revoked_tokens(self) -> Collection[StoredRevocation]:
+        return self._collection(tables.revoked_tokens, StoredRevocation)
 
     # -- documents ----------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from registry.store.records import (
     SnapshotRow,
     StoredEvidence,
     StoredIssuer,
+    StoredRevocation,
     StoredSubscription,
     StoredVersion,
     StoredWaiver,
@@ -207,6 +208,11 @@ RECORDS: list[tuple[str, Struct, tuple[str | int, ...]]] = [
         ("1b",),
     ),
     ("used_assertions", UsedAssertion(id="d" * 64, expires_at=2**40), ("d" * 64,)),
+    (
+        "revoked_tokens",
+        StoredRevocation(jti="ab", application="oakhurst-procurement", expires_at=2**40),
+        ("ab",),
+    ),
     ("plans", PLAN, ("standard",)),
     (
         "subscriptions",
