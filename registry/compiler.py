@@ -18,8 +18,9 @@ from policies.model.snapshot import Snapshot, digest_of, dumps, faults_of
 from registry.store import Unit
 from registry.store.records import SnapshotRow, StoredIssuer
 
-LONGEST_TOKEN_SECONDS = 86400
-"""The setting `token_seconds` allows no more, so no token outlives its retired key by more."""
+KEY_KEPT_SECONDS = 86400 + 60
+"""The setting `token_seconds` allows no more than a day, and gateways as many seconds of leeway: no token outlives its
+retired key by more."""
 REVOCATION_KEPT_SECONDS = 60
 """How long after a token has expired its revocation is still told: more than gateways allow as leeway."""
 _CARRIED = LIVE | {Stage.IN_REVIEW, Stage.RETIRED}
@@ -137,9 +138,10 @@ def _credentials(unit: Unit, issuers: dict[str, StoredIssuer]) -> tuple[tuple[Ap
 
 
 def public_keys(unit: Unit, *, now: int) -> list[dict[str, Any]]:
-    """Public halves of the registry's signing keys, newest first, while tokens signed with them may still be valid."""
-    keys = sorted(unit.signing_keys.all(), key=lambda key: (-key.created_at, key.kid))
-    return [key.public_jwk for key in keys if key.retired_at is None or key.retired_at + LONGEST_TOKEN_SECONDS > now]
+    """Public halves of the registry's signing keys, newest first: of those that will sign, do, or did while tokens
+    signed with them may still be valid."""
+    keys = sorted(unit.signing_keys.all(), key=lambda key: (-key.begins_at, -key.created_at, key.kid))
+    return [key.public_jwk for key in keys if key.retired_at is None or key.retired_at + KEY_KEPT_SECONDS > now]
 
 
 def _issuers(unit: Unit, issuers: dict[str, StoredIssuer], now: int) -> tuple[Issuer, ...]:

@@ -4,7 +4,7 @@
     GET  /.well-known/jwks.json                      RFC 7517
     GET  /.well-known/oauth-authorization-server     RFC 8414
 
-Tokens are ES256-signed ``at+jwt`` (RFC 9068). Besides its claims they carry ``cid``, the id of the secret they were
+Tokens are signed ``at+jwt`` (RFC 9068). Besides its claims they carry ``cid``, the id of the secret they were
 obtained with: the gateway refuses a token whose ``cid`` is no live credential, so revoking a secret kills its tokens
 with the next snapshot. Outside the management API: applications, not operators, come here.
 """
@@ -15,24 +15,21 @@ import base64
 import binascii
 import secrets
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote_plus
 
 import jwt
 import structlog
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from registry import credentials, issuers, subscriptions
+from registry import credentials, signing, subscriptions
 from registry.errors import NotFound, Unauthenticated
+from registry.sealing import Keyring
 from registry.settings import Settings
 from registry.store import Store
-from registry.store.records import SigningKey
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105  # an address
 JWKS_PATH = "/.well-known/jwks.json"
@@ -50,7 +47,9 @@ class TokenRefused(Exception):
         self.status = status
 
 
-def issue(store: Store, settings: Settings, client: str, secret: str, scope: str | None, *, now: int) -> dict[str, Any]:
+def issue(
+    store: Store, settings: Settings, keyring: Keyring, client: str, secret: str, scope: str | None, *, now: int
+) -> dict[str, Any]:
     """The answer of the token endpoint (RFC 6749 section 5.1).
 
     The token carries the requested scopes that the application has, or all it has when none is requested. Raises
@@ -62,7 +61,7 @@ def issue(store: Store, settings: Settings, client: str, secret: str, scope: str
             application = subscriptions.application(unit, client)
         except (Unauthenticated, NotFound):
             raise TokenRefused("invalid_client", "the client is not known, or its secret is not valid", 401) from None
-        key = issuers.current_signing_key(unit)
+        key = signing.current(unit, now=now)
     requested = None if scope is None else scope.split()
     granted = [name for name in application.scopes if requested is None or name in requested]
     if requested and not granted:
@@ -81,7 +80,9 @@ def issue(store: Store, settings: Settings, client: str, secret: str, scope: str
         "jti": secrets.token_hex(16),
         "cid": credential.id,
     }
-    token = jwt.encode(claims, _private_key(key), algorithm="ES256", headers={"typ": "at+jwt", "kid": key.kid})
+    private = signing.private_key(keyring, key)
+    headers = {"typ": "at+jwt", "kid": key.kid}
+    token = jwt.encode(claims, private, algorithm=key.public_jwk["alg"], headers=headers)
     return {"access_token": token, "token_type": "Bearer", "expires_in": seconds, "scope": " ".join(granted)}
 
 
@@ -98,13 +99,13 @@ def metadata(settings: Settings) -> dict[str, Any]:
     }
 
 
-def routes(store: Store, settings: Settings, clock: Callable[[], float]) -> list[Route]:
+def routes(store: Store, settings: Settings, keyring: Callable[[], Keyring], clock: Callable[[], float]) -> list[Route]:
     """The three addresses, as Starlette routes."""
 
     async def token(request: Request) -> Response:
         try:
             client, secret, scope = _asked(request, await request.body())
-            answer = await run_in_threadpool(issue, store, settings, client, secret, scope, now=int(clock()))
+            answer = await run_in_threadpool(issue, store, settings, keyring(), client, secret, scope, now=int(clock()))
         except TokenRefused as refused:
             _log.info("token refused", error=refused.code)
             headers = dict(_NO_STORE)
@@ -117,7 +118,7 @@ def routes(store: Store, settings: Settings, clock: Callable[[], float]) -> list
     async def jwks(_request: Request) -> Response:
         def keys() -> dict[str, Any]:
             with store.read() as unit:
-                return issuers.jwks(unit, now=int(clock()))
+                return signing.jwks(unit, now=int(clock()))
 
         return JSONResponse(await run_in_threadpool(keys), headers={"Cache-Control": "public, max-age=60"})
 
@@ -173,14 +174,3 @@ def _credentials(request: Request, fields: dict[str, str]) -> tuple[str, str]:
     if fields.get("client_id", client) != client:
         raise TokenRefused("invalid_request", "client_id contradicts the Authorization header")
     return client, unquote_plus(secret)
-
-
-def _private_key(key: SigningKey) -> EllipticCurvePrivateKey:
-    return _loaded(key.kid, key.private_pem)
-
-
-@lru_cache(maxsize=4)
-def _loaded(_kid: str, pem: str) -> EllipticCurvePrivateKey:
-    loaded = load_pem_private_key(pem.encode(), None)
-    assert isinstance(loaded, EllipticCurvePrivateKey)
-    return loaded

@@ -2,7 +2,7 @@
 
 A column of a table holds the field of its name; fields without a column live together in the row's ``body`` (JSON), so
 a new field with a default needs no migration. Instants are unix seconds UTC. Secrets appear as digests only; the one
-exception is `SigningKey.private_pem`, which the token endpoint needs and which never leaves the registry.
+exception is `SigningKey.private_pem`, which the token endpoint needs, which is sealed and never leaves the registry.
 """
 
 from __future__ import annotations
@@ -193,13 +193,20 @@ class StoredWaiver(Struct, frozen=True, kw_only=True):
 
 
 class SigningKey(Struct, frozen=True, kw_only=True):
-    """A key of the embedded issuer. Retired keys stay in the JWKS until `retired_at` plus a token's life is past."""
+    """A key of the embedded issuer; `private_pem` is sealed (`registry.sealing`). It signs from `signs_from` (``None``:
+    from when it was made) until `retired_at`, which may be planned, and is published from when it is made until its
+    last token is over."""
 
     kid: str
     private_pem: str
     public_jwk: dict[str, Any]
     created_at: int
     retired_at: int | None = None
+    signs_from: int | None = None
+
+    @property
+    def begins_at(self) -> int:
+        return self.created_at if self.signs_from is None else self.signs_from
 
     def __repr__(self) -> str:
         return f"SigningKey(kid={self.kid!r})"
