@@ -83,7 +83,9 @@ def rotate(
     begins_at = now + lead
     key = _new_key(keyring, algorithm, begins_at, now)
     for old in keys(unit):
-        if old.retired_at is None or old.retired_at > begins_at:
+        if old.begins_at > now and old.begins_at >= begins_at:
+            unit.signing_keys.delete(old.kid)  # it never signed anything, and never will
+        elif old.retired_at is None or old.retired_at > begins_at:
             unit.signing_keys.put(msgspec.structs.replace(old, retired_at=begins_at))
     unit.signing_keys.add(key)
     record(unit, actor, "signing-key.create", f"signing-keys/{key.kid}", after=key, now=now)
