@@ -1,6 +1,7 @@
 """Client assertions: ``private_key_jwt``, RFC 7523 section 3 and RFC 7521 section 5.2.
 
     judge(unit, assertion, client, *, issuer, endpoint, issuer_only, now) -> (Credential, UsedAssertion)
+    claimed(assertion) -> str | None          whom it speaks of; nothing is verified
     spend(unit, used, *, now)                 in a write unit of its own; raises `Conflict` for a replay
 
 Judging writes nothing, so that nobody who holds no key makes the registry write. What a client says about itself
@@ -63,6 +64,15 @@ def judge(
     # of client and jti: two clients may well choose the same; hashed, for a jti may be anything
     spent = sha256(f"{subject}\n{identifier}".encode()).hexdigest()
     return credential, UsedAssertion(id=spent, expires_at=expires_at + LEEWAY)
+
+
+def claimed(assertion: str) -> str | None:
+    """Whom it speaks of, if it can be read at all. Nothing is verified."""
+    try:
+        subject = _read(assertion).claims.get("sub")
+    except (_Unfit, InvalidToken):
+        return None
+    return subject if isinstance(subject, str) else None
 
 
 def spend(unit: Unit, used: UsedAssertion, *, now: int) -> None:

@@ -46,10 +46,13 @@ class Question:
     @property
     def client(self) -> str | None:
         """Who it claims to be, before anything is proved; for counting failures."""
-        try:
-            return _basic(self.authorization)[0] if self.authorization else self.form.get("client_id")
-        except Unauthenticated:
-            return self.form.get("client_id")
+        named = self.form.get("client_id")
+        if self.authorization:
+            try:
+                return _basic(self.authorization)[0]
+            except Unauthenticated:
+                return named
+        return assertions.claimed(self.form["client_assertion"]) if "client_assertion" in self.form else named
 
 
 @dataclass(frozen=True, slots=True)

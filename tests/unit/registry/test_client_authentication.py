@@ -126,3 +126,6 @@ def test_a_question_shows_no_secret() -> None:
     assert Question({"client_id": "a"}).client == "a"
     assert Question({}, basic("b", "s")).client == "b"
     assert Question({"client_id": "c"}, "Basic !").client == "c"
+    assert Question(form(assertion(claims("d", NOW)))).client == "d"
+    assert Question(form("garbage", client_id="e")).client is None
+    assert Question({}).client is None

@@ -251,6 +251,23 @@ def test_keys_of_operators_cannot_be_guessed_either(subscribed: Registry) -> Non
     error(post(subscribed, "/oauth/introspect", {"token": "x"}, {"Authorization": f"Bearer {KEY}"}), 429, "slow_down")
 
 
+def test_clients_behind_one_address_do_not_hold_up_each_other(subscribed: Registry, secret: str) -> None:
+    credential(subscribed, kind="public-key", public_jwk=jwk_of(PRIVATE["ES256"]))
+    for number in range(12):
+        told = claims("nobody", subscribed.now, jti=str(number))
+        answer = post(subscribed, "/oauth/token", {**GRANT, **form(assertion(told))})
+        error(answer, *((401, "invalid_client") if number < 10 else (429, "slow_down")))
+    mine = form(assertion(claims(APP, subscribed.now)))
+    assert post(subscribed, "/oauth/token", {**GRANT, **mine}).status_code == 200
+    ask(subscribed, secret)
+
+
+@pytest.mark.parametrize("authorization", ["Bearer", "Bearer ", "Bearer \xe9", "bearer  x y", "Bearer wbo_"])
+def test_a_malformed_key_of_an_operator_is_refused(subscribed: Registry, authorization: str) -> None:
+    headers = {"Authorization": authorization.encode("latin-1")}
+    error(post(subscribed, "/oauth/introspect", {"token": "x"}, headers), 401, "invalid_client")
+
+
 def test_only_failures_to_prove_oneself_count(subscribed: Registry, secret: str) -> None:
     for _ in range(70):
         error(post(subscribed, "/oauth/token", {**GRANT, "scope": "x"}, basic(secret)), 400, "invalid_scope")
