@@ -10,15 +10,17 @@ import httpx
 import jwt
 import msgspec
 import pytest
+import structlog
 
 from policies.model.snapshot import loads
 from policies.traffic.authenticate_callers import Callers
 from policies.traffic.authenticate_jwt import Memory, Tokens
 from policies.traffic.authenticate_jwt_keys import Keys, prepare
-from registry import tokens
+from registry import signing, tokens
+from registry.audit import Actor
 from registry.settings import Settings
 from tests.unit.policies.traffic.facts import exchange
-from tests.unit.registry.api.conftest import KEY, Registry
+from tests.unit.registry.api.conftest import KEY, NOW, Registry
 from tests.unit.registry.clients import ENDPOINT, ISSUER, PRIVATE, assertion, claims, form, jwk_of
 
 APP = "oakhurst"
@@ -492,3 +494,47 @@ def test_public_keys_are_shown_and_secrets_are_not(subscribed: Registry) -> None
     for body in ({"kind": "public-key"}, {"kind": "api-key", "public_jwk": {}}, {"kind": "subject", "public_jwk": {}},
         {"kind": "public-key", "public_jwk": private}):  # fmt: skip
         subscribed.problem("POST", f"/v1/applications/{APP}/credentials", 400, "INVALID", json=body)
+
+
+def test_tokens_signed_with_ed25519_are_let_in(subscribed: Registry, secret: str) -> None:
+    with subscribed.store.write() as unit:
+        signing.rotate(unit, Actor("ada", "admin"), subscribed.desk.keyring, algorithm="EdDSA", lead=0, now=NOW)
+    token = ask(subscribed, secret)["access_token"]
+    assert jwt.get_unverified_header(token)["alg"] == "EdDSA"
+    assert admitted(subscribed, token, Memory())
+    assert told(subscribed, token, basic(secret))["active"]
+
+
+def test_what_a_withdrawn_key_signed_is_refused(subscribed: Registry, secret: str) -> None:
+    memory = Memory()
+    token = ask(subscribed, secret)["access_token"]
+    assert admitted(subscribed, token, memory)
+    subscribed.ok("POST", "/v1/signing-keys?at_once=true")
+    assert admitted(subscribed, token, memory)
+    subscribed.ok("DELETE", f"/v1/signing-keys/{jwt.get_unverified_header(token)['kid']}?reason=leaked")
+    assert not admitted(subscribed, token, memory)
+    assert admitted(subscribed, ask(subscribed, secret)["access_token"], memory)
+
+
+def test_secrets_are_in_no_log_no_snapshot_and_no_audit(subscribed: Registry, secret: str) -> None:
+    credential(subscribed, kind="public-key", public_jwk=jwk_of(PRIVATE["ES256"]))
+    signed = assertion(claims(APP, subscribed.now))
+    with structlog.testing.capture_logs() as logs:
+        token = ask(subscribed, secret)["access_token"]
+        said = [
+            post(subscribed, "/oauth/token", {**GRANT, **form(signed)}),
+            post(subscribed, "/oauth/token", {**GRANT, **form(signed)}),
+            post(subscribed, "/oauth/token", GRANT, basic(secret, "nobody")),
+            post(subscribed, f"/oauth/token?client_secret={secret}", GRANT),
+            post(subscribed, "/oauth/introspect", {"token": token}, basic(secret)),
+            post(subscribed, "/oauth/introspect", {"token": token}, {"Authorization": f"Bearer {KEY}x"}),
+            post(subscribed, "/oauth/revoke", {"token": token}, basic(secret)),
+        ]
+    assert [answer.status_code for answer in said] == [200, 401, 401, 400, 200, 401, 200]
+    row = subscribed.store.snapshot()
+    assert row is not None
+    audit = str(subscribed.ok("GET", "/v1/audit?limit=200"))
+    kept = (str(logs), row.data.decode(), audit, "".join(answer.text for answer in said[1:]))
+    assert "token.revoke" in audit
+    for sensitive in (secret, secret[-64:], token, signed, signed.rpartition(".")[2], KEY, "PRIVATE KEY", "sealed:"):
+        assert not any(sensitive in text for text in kept), sensitive[:12]
