@@ -177,6 +177,8 @@ def _new_key(keyring: Keyring, algorithm: Algorithm, begins_at: int, now: int) -
         private = ec.generate_private_key(ec.SECP256R1())
         public = ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
     kid = thumbprint(public)
+    if kid.startswith("-"):  # a command line would take it for an option
+        return _new_key(keyring, algorithm, begins_at, now)
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     return SigningKey(
         kid=kid,

@@ -179,3 +179,10 @@ def test_keys_from_before_they_were_sealed_are_sealed(unit: Unit) -> None:
     assert signing.seal(unit, RING, now=NOW) == (1, True)
     again = signing.current(unit, now=NOW)
     assert RING.open(again.private_pem, f"the signing key {key.kid}") == bare
+
+
+def test_no_key_is_called_like_an_option(unit: Unit) -> None:
+    made = [rotate(unit, NOW + number, algorithm="EdDSA", lead=0).kid for number in range(3)]
+    while not any(kid.startswith("_") for kid in made):  # as rare as a dash in front
+        made.append(signing._new_key(RING, "EdDSA", NOW, NOW).kid)
+    assert not any(kid.startswith("-") for kid in made)
