@@ -68,7 +68,7 @@ class Pipeline:
         callers = Callers(snapshot.applications, snapshot.plans)
         credentials = Credentials(
             ApiKeys(snapshot.api_keys, callers),
-            Tokens(issuers, snapshot.subjects, callers, self._memory, self.keys.epoch),
+            Tokens(issuers, snapshot.subjects, callers, self._memory, self.keys.epoch, snapshot.revoked_tokens),
         )
         return Table(snapshot, digest, contracts, callers, credentials, self._versions.route_count)
 

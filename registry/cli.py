@@ -12,7 +12,7 @@ from types import FrameType
 import structlog
 import uvicorn
 
-from registry import issuers
+from registry import upkeep
 from registry.api import app
 from registry.api.desk import Desk
 from registry.errors import RegistryError
@@ -37,8 +37,7 @@ def serve(settings: Settings) -> int:
         return _failed(str(error))
     desk = Desk(store, settings)
     try:
-        with store.write() as unit:
-            issuers.bootstrap(unit, issuer=settings.issuer, audience=settings.audience, now=desk.now())
+        upkeep.begin(store, settings, desk.keyring, now=desk.now())
         config = uvicorn.Config(
             app.create(desk),
             log_config=None,

@@ -12,14 +12,17 @@ from typing import Any
 
 import msgspec
 
-from policies.model.access import ApiKey, Application, Issuer, Subject, Subscription
+from policies.model.access import ApiKey, Application, Issuer, RevokedToken, Subject, Subscription
 from policies.model.contract import LIVE, Stage
 from policies.model.snapshot import Snapshot, digest_of, dumps, faults_of
 from registry.store import Unit
 from registry.store.records import SnapshotRow, StoredIssuer
 
-LONGEST_TOKEN_SECONDS = 86400
-"""The setting `token_seconds` allows no more, so no token outlives its retired key by more."""
+KEY_KEPT_SECONDS = 86400 + 60
+"""The setting `token_seconds` allows no more than a day, and gateways as many seconds of leeway: no token outlives its
+retired key by more."""
+REVOCATION_KEPT_SECONDS = 60
+"""How long after a token has expired its revocation is still told: more than gateways allow as leeway."""
 _CARRIED = LIVE | {Stage.IN_REVIEW, Stage.RETIRED}
 
 
@@ -65,6 +68,13 @@ def compile_snapshot(unit: Unit, *, revision: int, now: int) -> Snapshot:
         subjects=subjects,
         plans=tuple(unit.plans.all()),
         issuers=_issuers(unit, issuers, now),
+        revoked_tokens=tuple(
+            RevokedToken(issuer=issuer.issuer, jti=token.jti, expires_at=token.expires_at)
+            for issuer in issuers.values()
+            if issuer.embedded
+            for token in unit.revoked_tokens.all()
+            if token.expires_at + REVOCATION_KEPT_SECONDS > now
+        ),
     )
 
 
@@ -98,7 +108,8 @@ class _Digest(msgspec.Struct):
 
 
 def _credentials(unit: Unit, issuers: dict[str, StoredIssuer]) -> tuple[tuple[ApiKey, ...], tuple[Subject, ...]]:
-    """Live client secrets become subjects of the embedded issuer: a token names its secret, and dies with it."""
+    """Live client secrets and public keys become subjects of the embedded issuer: a token names the credential that it
+    was got with, and dies with it."""
     embedded = next((issuer for issuer in issuers.values() if issuer.embedded), None)
     keys: list[ApiKey] = []
     subjects: list[Subject] = []
@@ -109,7 +120,7 @@ def _credentials(unit: Unit, issuers: dict[str, StoredIssuer]) -> tuple[tuple[Ap
                 ApiKey(id=credential.id, digest=credential.digest, application=application, expires_at=expires_at)
             )
             continue
-        if credential.kind == "client-secret":
+        if credential.kind in ("client-secret", "public-key"):
             issuer, subject = embedded, application
         else:
             issuer, subject = issuers.get(credential.issuer or ""), credential.subject or ""
@@ -127,9 +138,10 @@ def _credentials(unit: Unit, issuers: dict[str, StoredIssuer]) -> tuple[tuple[Ap
 
 
 def public_keys(unit: Unit, *, now: int) -> list[dict[str, Any]]:
-    """Public halves of the registry's signing keys, newest first, while tokens signed with them may still be valid."""
-    keys = sorted(unit.signing_keys.all(), key=lambda key: (-key.created_at, key.kid))
-    return [key.public_jwk for key in keys if key.retired_at is None or key.retired_at + LONGEST_TOKEN_SECONDS > now]
+    """Public halves of the registry's signing keys, newest first: of those that will sign, do, or did while tokens
+    signed with them may still be valid."""
+    keys = sorted(unit.signing_keys.all(), key=lambda key: (-key.begins_at, -key.created_at, key.kid))
+    return [key.public_jwk for key in keys if key.retired_at is None or key.retired_at + KEY_KEPT_SECONDS > now]
 
 
 def _issuers(unit: Unit, issuers: dict[str, StoredIssuer], now: int) -> tuple[Issuer, ...]:

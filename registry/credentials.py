@@ -1,7 +1,8 @@
-"""How applications prove who they are: API keys, client secrets, subjects of foreign issuers.
+"""How applications prove who they are: API keys, client secrets, public keys, subjects of foreign issuers.
 
     create_api_key(unit, actor, application, *, label, expires_at, now) -> Issued
     create_client_secret(unit, actor, application, *, label, expires_at, now) -> Issued
+    add_public_key(unit, actor, application, *, public_jwk, label, expires_at, now) -> Saved[Credential]
     add_subject(unit, actor, application, *, issuer, subject, label, expires_at, now) -> Saved[Credential]
     credentials(unit, application) -> list[Credential]        credential(unit, application, id) -> Credential
     revoke(unit, actor, application, id, *, reason, now) -> Credential
@@ -17,6 +18,7 @@ import hmac
 import re
 import secrets
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -25,12 +27,18 @@ from registry.audit import Actor, Saved, record
 from registry.errors import Conflict, Invalid, NotFound, Unauthenticated
 from registry.names import require_text
 from registry.operators import require_admin
+from registry.public_keys import accepted, thumbprint
 from registry.store import Unit
 from registry.store.records import Credential, CredentialKind
 
 _SECRET = re.compile(r"wbs_([0-9a-f]{12})_[0-9a-f]{64}")
 _MOST_LIVE = 20
 """Live credentials of one application: enough to rotate, too few to forget them."""
+
+
+_NOBODY = "0" * 12
+_NO_DIGEST = "0" * 64
+"""Looked for and compared with in place of a credential that is not there: not being known takes as long as being."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +64,50 @@ def create_client_secret(
 ) -> Issued:
     """Admins only. An application may hold several, so that one can be replaced without a gap."""
     return _issue(unit, actor, application, "client-secret", "wbs", label=label, expires_at=expires_at, now=now)
+
+
+def add_public_key(
+    unit: Unit,
+    actor: Actor,
+    application: str,
+    *,
+    public_jwk: dict[str, Any],
+    label: str = "",
+    expires_at: int | None = None,
+    now: int,
+) -> Saved[Credential]:
+    """What is signed with the private half proves the application (``private_key_jwt``). Idempotent. Admins only.
+
+    Raises `Invalid` (see `public_keys.accepted`), and `Conflict` for a key that was registered before: one key speaks
+    for one application, and a revoked one for none. Or the application has a live key of that ``kid``.
+    """
+    jwk = accepted(public_jwk)
+    digest = "jwk:" + thumbprint(jwk)
+    for other in unit.credentials.all(application=application, kind="public-key", revoked_at=None):
+        if other.digest == digest and (other.label, other.expires_at, other.public_jwk) == (label, expires_at, jwk):
+            require_admin(actor, "create credentials")
+            return Saved(other, created=False, changed=False)
+        if other.public_jwk is not None and other.public_jwk["kid"] == jwk["kid"] and other.is_live(now):
+            raise Conflict(
+                f"the application {application} has a key with the kid {jwk['kid']} already; revoke it first"
+            )
+    _require_sound(unit, actor, application, label, expires_at, now)
+    if unit.credentials.count(digest=digest):
+        raise Conflict("that key was registered before, perhaps for another application; make a new one")
+    credential = Credential(
+        id=secrets.token_hex(6),
+        application=application,
+        kind="public-key",
+        label=label,
+        digest=digest,
+        public_jwk=jwk,
+        created_at=now,
+        created_by=actor.name,
+        expires_at=expires_at,
+    )
+    unit.credentials.add(credential)
+    record(unit, actor, "credential.create", _subject(credential), after=credential, now=now)
+    return Saved(credential, created=True, changed=True)
 
 
 def add_subject(
@@ -134,12 +186,14 @@ def revoke(unit: Unit, actor: Actor, application: str, id_: str, *, reason: str 
 def verify_client_secret(unit: Unit, application: str, secret: str, *, now: int) -> Credential:
     """The live client secret of that application. Raises `Unauthenticated`, alike for every reason."""
     match = _SECRET.fullmatch(secret)
-    found = unit.credentials.get(match[1]) if match else None
+    found = unit.credentials.get(match[1] if match else _NOBODY)
+    held = found.digest if found is not None and found.digest is not None else _NO_DIGEST
+    same = hmac.compare_digest(held, secret_digest(secret if match else ""))  # compared also when there is nothing to
     if (
-        found is None
+        not same
+        or found is None
         or found.kind != "client-secret"
         or found.application != application
-        or not hmac.compare_digest(found.digest or "", secret_digest(secret))
         or not found.is_live(now)
     ):
         raise Unauthenticated("the client is not known, or its secret is not valid")

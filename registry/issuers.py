@@ -1,38 +1,27 @@
-"""Who may sign tokens: foreign issuers, and the registry's own signing keys.
+"""Who may sign tokens: foreign issuers, and the registry itself (its keys are in `registry.signing`).
 
     put_issuer(unit, actor, issuer, *, dry_run, now) -> Saved[StoredIssuer]
     delete_issuer(unit, actor, name, *, now)
     issuers(unit) -> list[StoredIssuer]              issuer(unit, name) -> StoredIssuer
-    signing_keys(unit) -> list[SigningKey]           newest first
-    current_signing_key(unit) -> SigningKey
-    create_signing_key(unit, actor, *, now) -> SigningKey      ES256; retires the one before
-    jwks(unit, *, now) -> dict                       the public halves that still verify tokens
     bootstrap(unit, *, issuer, audience, now) -> bool          first start; idempotent
 
-`bootstrap` makes what a registry cannot run without: a signing key, the embedded issuer, the plan ``anonymous``.
+`bootstrap` makes what a registry cannot run without: the embedded issuer, the plan ``anonymous``.
 """
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from jwt.algorithms import ECAlgorithm
-from jwt.utils import base64url_encode
-
 from policies.model.access import Issuer, Limit, Plan
-from registry import compiler
+from registry import signing
 from registry.audit import SYSTEM, Actor, Saved, record
 from registry.errors import Conflict, Invalid, NotFound
 from registry.names import require_slug, require_token
 from registry.operators import require_admin
 from registry.plans import ANONYMOUS
 from registry.store import Unit
-from registry.store.records import SigningKey, StoredIssuer
+from registry.store.records import StoredIssuer
 
 EMBEDDED = "weighbridge"
 """Name of the embedded issuer: the registry itself."""
@@ -97,49 +86,16 @@ def issuer(unit: Unit, name: str) -> StoredIssuer:
     return found
 
 
-def signing_keys(unit: Unit) -> list[SigningKey]:
-    """Newest first, retired ones included."""
-    return sorted(unit.signing_keys.all(), key=lambda key: (key.retired_at is not None, -key.created_at, key.kid))
-
-
-def current_signing_key(unit: Unit) -> SigningKey:
-    """The newest key that is not retired. Raises `NotFound` before `bootstrap`."""
-    for key in signing_keys(unit):
-        if key.retired_at is None:
-            return key
-    raise NotFound("the registry has no signing key yet")
-
-
-def create_signing_key(unit: Unit, actor: Actor, *, now: int) -> SigningKey:
-    """A new ES256 key becomes current; the one before is retired but stays in the JWKS, so its tokens live out."""
-    require_admin(actor, "make signing keys")
-    key = _new_key(now)
-    for old in signing_keys(unit):
-        if old.retired_at is None:
-            unit.signing_keys.put(msgspec.structs.replace(old, retired_at=now))
-    unit.signing_keys.add(key)
-    record(unit, actor, "signing-key.create", f"signing-keys/{key.kid}", after=key, now=now)
-    return key
-
-
-def jwks(unit: Unit, *, now: int) -> dict[str, Any]:
-    """``{"keys": [...]}``, RFC 7517 section 5: public halves, newest first."""
-    return {"keys": compiler.public_keys(unit, now=now)}
-
-
 def bootstrap(unit: Unit, *, issuer: str, audience: str, now: int) -> bool:
     """Make what is missing; returns whether anything was. A changed `issuer` or `audience` updates the embedded one."""
     system = Actor(SYSTEM, "admin")
     changed = False
-    if not any(key.retired_at is None for key in unit.signing_keys.all()):
-        create_signing_key(unit, system, now=now)
-        changed = True
     before = unit.issuers.get(EMBEDDED)
     after = StoredIssuer(
         name=EMBEDDED,
         issuer=issuer,
         audience=audience,
-        algorithms=("ES256",),
+        algorithms=signing.ALGORITHMS,
         token_types=("at+jwt",),
         embedded=True,
     )
@@ -152,25 +108,6 @@ def bootstrap(unit: Unit, *, issuer: str, audience: str, now: int) -> bool:
         record(unit, system, "plan.put", f"plans/{ANONYMOUS}", after=_ANONYMOUS_PLAN, now=now)
         changed = True
     return changed
-
-
-def _new_key(now: int) -> SigningKey:
-    private = ec.generate_private_key(ec.SECP256R1())
-    public = ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
-    # RFC 7638 section 3: the thumbprint is over the required members only, in lexical order, without blanks
-    members = msgspec.json.encode({name: public[name] for name in ("crv", "kty", "x", "y")}, order="sorted")
-    kid = base64url_encode(sha256(members).digest()).decode()
-    return SigningKey(
-        kid=kid,
-        private_pem=private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
-        public_jwk={
-            **{name: public[name] for name in ("kty", "crv", "x", "y")},
-            "kid": kid,
-            "alg": "ES256",
-            "use": "sig",
-        },
-        created_at=now,
-    )
 
 
 def _require_sound(issuer: Issuer) -> None:

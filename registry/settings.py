@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr
@@ -29,5 +30,19 @@ class Settings(BaseSettings):
     """How long a token is valid, in seconds."""
     usage_days: int = Field(400, ge=1, le=3660)
     """How long the daily numbers of who called what are kept, in days."""
+    assertion_audience: Literal["issuer", "issuer-or-endpoint"] = "issuer-or-endpoint"
+    """What a client assertion (`private_key_jwt`) may be meant for (`aud`): the issuer alone, which is safer, or the
+    token endpoint too."""
+    signing_algorithm: Literal["ES256", "EdDSA"] = "ES256"
+    """What tokens are signed with: ECDSA on P-256, or Ed25519. A change takes effect by rotation."""
+    signing_key_days: int = Field(90, ge=0, le=3650)
+    """Days until tokens are signed with a new key; ``0``: only when an admin rotates."""
+    signing_key_lead_seconds: int = Field(3600, ge=60, le=604800)
+    """How long a new key is published before it signs, so that nobody meets a key that is not known yet."""
+    secrets_key: SecretStr | None = None
+    """What private keys are encrypted with in the database: 32 random bytes in base64 (`weighbridge keygen --secrets`).
+    Several, the current one first, are parted by commas. SQLite does without: a file is made beside the database."""
+    secrets_key_file: Path | None = None
+    """A file with such keys instead, one on each line."""
     log: Literal["json", "console"] = "json"
     """How log lines are written, to standard error."""

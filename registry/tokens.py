@@ -1,186 +1,188 @@
-"""The embedded issuer: tokens for client credentials, their keys, and the metadata that names both.
+"""Access tokens of the embedded issuer: issued, told about, taken back.
 
-    POST /oauth/token                                RFC 6749 section 4.4, errors of section 5.2
-    GET  /.well-known/jwks.json                      RFC 7517
-    GET  /.well-known/oauth-authorization-server     RFC 8414
+    issue(store, settings, keyring, client, wish, *, now) -> dict         RFC 6749 section 4.4
+    revoke(store, settings, client, token, *, now)                        RFC 7009
+    introspect(store, settings, token, *, asker, now) -> dict             RFC 7662
+    metadata(settings) -> dict                                            RFC 8414
 
-Tokens are ES256-signed ``at+jwt`` (RFC 9068). Besides its claims they carry ``cid``, the id of the secret they were
-obtained with: the gateway refuses a token whose ``cid`` is no live credential, so revoking a secret kills its tokens
-with the next snapshot. Outside the management API: applications, not operators, come here.
+Tokens are signed ``at+jwt`` (RFC 9068). Besides its claims they carry ``cid``, the id of the credential they were
+obtained with: the gateway refuses a token whose ``cid`` is no live credential, so revoking a credential kills its
+tokens with the next snapshot. A token that is revoked by itself crosses in the snapshot by its ``jti`` until it would
+have expired. Outside the management API: applications, not operators, come here.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
+import re
 import secrets
-from collections.abc import Callable
-from functools import lru_cache
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, unquote_plus
 
 import jwt
-import structlog
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from registry import credentials, issuers, subscriptions
-from registry.errors import NotFound, Unauthenticated
+from policies.traffic.authenticate_jwt_reading import InvalidToken, read
+from registry import compiler, public_keys, scopes, signing
+from registry.audit import Actor, record
+from registry.client_authentication import METHODS, Client, OAuthError
+from registry.sealing import Keyring
 from registry.settings import Settings
-from registry.store import Store
-from registry.store.records import SigningKey
+from registry.store import Store, Unit
+from registry.store.records import StoredRevocation
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105  # an address
+REVOCATION_PATH = "/oauth/revoke"
+INTROSPECTION_PATH = "/oauth/introspect"
 JWKS_PATH = "/.well-known/jwks.json"
 METADATA_PATH = "/.well-known/oauth-authorization-server"
-_NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-_log = structlog.get_logger("registry.tokens")
+TYPE = "at+jwt"
+LONGEST = 8192
+MOST_REVOKED = 1000
+"""Live revoked tokens of one application; each crosses to every gateway. Who has more to take back lost a secret."""
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")  # RFC 6749 section 3.3
 
 
-class TokenRefused(Exception):
-    """An error of RFC 6749 section 5.2; `code` is its ``error``."""
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a token is asked to be: `scope` as it was sent, `targets` from ``resource`` (RFC 8707) and ``audience``."""
 
-    def __init__(self, code: str, description: str, status: int = 400) -> None:
-        super().__init__(description)
-        self.code = code
-        self.status = status
+    scope: str | None = None
+    targets: tuple[str, ...] = ()
 
 
-def issue(store: Store, settings: Settings, client: str, secret: str, scope: str | None, *, now: int) -> dict[str, Any]:
+def issue(
+    store: Store, settings: Settings, keyring: Keyring, client: Client, wish: Wish, *, now: int
+) -> dict[str, Any]:
     """The answer of the token endpoint (RFC 6749 section 5.1).
 
-    The token carries the requested scopes that the application has, or all it has when none is requested. Raises
-    `TokenRefused`: ``invalid_client``, or ``invalid_scope`` when nothing of what was requested may be granted.
+    The token carries the requested scopes that may be granted, or all of these when none is requested; what it carries
+    is in the answer. Raises `OAuthError`: ``invalid_scope`` when nothing of what was requested may be granted,
+    ``invalid_target``, and ``unauthorized_client`` for an application without a subscription: a token that opens
+    nothing would be refused call by call, far from the cause.
     """
+    if wish.scope is not None and not _SCOPE.fullmatch(wish.scope):
+        raise OAuthError("invalid_scope", "scope is a list of names, parted by single blanks")
+    if any(target != settings.audience for target in wish.targets):
+        raise OAuthError("invalid_target", f"tokens are issued for {settings.audience} only")
     with store.read() as unit:
-        try:
-            credential = credentials.verify_client_secret(unit, client, secret, now=now)
-            application = subscriptions.application(unit, client)
-        except (Unauthenticated, NotFound):
-            raise TokenRefused("invalid_client", "the client is not known, or its secret is not valid", 401) from None
-        key = issuers.current_signing_key(unit)
-    requested = None if scope is None else scope.split()
-    granted = [name for name in application.scopes if requested is None or name in requested]
-    if requested and not granted:
-        raise TokenRefused("invalid_scope", "the application has none of the requested scopes")
+        application = unit.applications.get(client.application)
+        usable = scopes.usable(unit, client.application)
+        key = signing.current(unit, now=now)
+    if application is None:
+        raise OAuthError("invalid_client", "the client is not known any more", 401)
+    if usable is None:
+        raise OAuthError("unauthorized_client", "the application is subscribed to nothing that a token would open")
+    requested = None if wish.scope is None else wish.scope.split()
+    granted = [name for name in application.scopes if name in usable and (requested is None or name in requested)]
+    if requested is not None and not granted:
+        raise OAuthError("invalid_scope", "none of the requested scopes is the application's and of use to it")
     seconds = settings.token_seconds
-    if credential.expires_at is not None:
-        seconds = min(seconds, credential.expires_at - now)
+    if client.credential.expires_at is not None:
+        seconds = min(seconds, client.credential.expires_at - now)
+    scope = {"scope": " ".join(granted)} if granted else {}  # the grammar has no empty one
     claims = {
         "iss": settings.issuer,
         "aud": settings.audience,
-        "sub": client,
-        "client_id": client,
-        "scope": " ".join(granted),
+        "sub": application.id,
+        "client_id": application.id,
+        **scope,
         "iat": now,
         "exp": now + seconds,
         "jti": secrets.token_hex(16),
-        "cid": credential.id,
+        "cid": client.credential.id,
     }
-    token = jwt.encode(claims, _private_key(key), algorithm="ES256", headers={"typ": "at+jwt", "kid": key.kid})
-    return {"access_token": token, "token_type": "Bearer", "expires_in": seconds, "scope": " ".join(granted)}
+    headers = {"typ": TYPE, "kid": key.kid}
+    token = jwt.encode(claims, signing.private_key(keyring, key), algorithm=key.public_jwk["alg"], headers=headers)
+    return {"access_token": token, "token_type": "Bearer", "expires_in": seconds, **scope}
+
+
+def revoke(store: Store, settings: Settings, client: Client, token: str, *, now: int) -> None:
+    """Gateways refuse it from the next snapshot on. What is no live token needs no revoking (RFC 7009 section 2.2).
+
+    Raises `OAuthError`: ``unauthorized_client`` for a token of another application, ``temporarily_unavailable``.
+    """
+    with store.read() as unit:
+        claims = _live(unit, settings, token, now)
+    if claims is None:
+        return
+    if claims["sub"] != client.application:
+        raise OAuthError("unauthorized_client", "the token was issued to another client")
+    entry = StoredRevocation(jti=claims["jti"], application=client.application, expires_at=claims["exp"])
+    with store.write() as unit:
+        if unit.revoked_tokens.get(entry.jti) is not None:
+            return
+        unit.revoked_tokens.delete_until("expires_at", now - compiler.REVOCATION_KEPT_SECONDS)
+        if unit.revoked_tokens.count(application=client.application) >= MOST_REVOKED:
+            raise OAuthError(
+                "temporarily_unavailable",
+                f"{MOST_REVOKED} tokens of the application are revoked already; revoke the credential behind them",
+                503,
+                retry_after=60,
+            )
+        unit.revoked_tokens.add(entry)
+        actor = Actor(f"application:{client.application}", "reader")
+        subject = f"applications/{client.application}/tokens/{entry.jti}"
+        record(unit, actor, "token.revoke", subject, after=entry, now=now)
+
+
+def introspect(store: Store, settings: Settings, token: str, *, asker: str | None, now: int) -> dict[str, Any]:
+    """RFC 7662 section 2.2. `asker` is the application that asks, ``None`` an operator. An application is told of its
+    own tokens; of everything else, whatever is wrong with it, the same."""
+    with store.read() as unit:
+        claims = _live(unit, settings, token, now)
+    if claims is None or (asker is not None and claims["sub"] != asker):
+        return {"active": False}
+    told = ("iss", "aud", "sub", "client_id", "scope", "iat", "exp", "jti")
+    return {"active": True, "token_type": "Bearer", **{name: claims[name] for name in told if name in claims}}
 
 
 def metadata(settings: Settings) -> dict[str, Any]:
     """Authorization server metadata, RFC 8414 section 2."""
     base = settings.issuer.rstrip("/")
-    return {
+    methods = [method.name for method in METHODS]
+    algorithms = [algorithm for method in METHODS for algorithm in method.algorithms]
+    described: dict[str, Any] = {
         "issuer": settings.issuer,
-        "token_endpoint": base + TOKEN_PATH,
         "jwks_uri": base + JWKS_PATH,
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": [],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
     }
+    for name, path in (
+        ("token", TOKEN_PATH),
+        ("revocation", REVOCATION_PATH),
+        ("introspection", INTROSPECTION_PATH),
+    ):
+        described[f"{name}_endpoint"] = base + path
+        described[f"{name}_endpoint_auth_methods_supported"] = methods
+        described[f"{name}_endpoint_auth_signing_alg_values_supported"] = algorithms
+    return described
 
 
-def routes(store: Store, settings: Settings, clock: Callable[[], float]) -> list[Route]:
-    """The three addresses, as Starlette routes."""
-
-    async def token(request: Request) -> Response:
-        try:
-            client, secret, scope = _asked(request, await request.body())
-            answer = await run_in_threadpool(issue, store, settings, client, secret, scope, now=int(clock()))
-        except TokenRefused as refused:
-            _log.info("token refused", error=refused.code)
-            headers = dict(_NO_STORE)
-            if refused.status == 401:
-                headers["WWW-Authenticate"] = 'Basic realm="weighbridge", charset="UTF-8"'
-            content = {"error": refused.code, "error_description": str(refused)}
-            return JSONResponse(content, refused.status, headers)
-        return JSONResponse(answer, headers=_NO_STORE)
-
-    async def jwks(_request: Request) -> Response:
-        def keys() -> dict[str, Any]:
-            with store.read() as unit:
-                return issuers.jwks(unit, now=int(clock()))
-
-        return JSONResponse(await run_in_threadpool(keys), headers={"Cache-Control": "public, max-age=60"})
-
-    async def described(_request: Request) -> Response:
-        return JSONResponse(metadata(settings), headers={"Cache-Control": "public, max-age=3600"})
-
-    return [
-        Route(TOKEN_PATH, token, methods=["POST"]),
-        Route(JWKS_PATH, jwks),
-        Route(METADATA_PATH, described),
-    ]
-
-
-def _asked(request: Request, body: bytes) -> tuple[str, str, str | None]:
-    """(client id, client secret, scope). Raises `TokenRefused`."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
-        raise TokenRefused("invalid_request", "the body must be application/x-www-form-urlencoded")
+def _live(unit: Unit, settings: Settings, token: str, now: int) -> dict[str, Any] | None:
+    """The claims of a token of ours that is good now: signed by a published key, not expired, its application there,
+    its credential live, itself not revoked."""
+    if len(token) > LONGEST or not token.isascii():
+        return None
     try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=False, errors="strict", max_num_fields=50)
-    except ValueError:
-        raise TokenRefused("invalid_request", "the body is malformed") from None
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise TokenRefused("invalid_request", "a parameter is given twice")
-    grant = fields.get("grant_type")
-    if grant is None:
-        raise TokenRefused("invalid_request", "grant_type is missing")
-    if grant != "client_credentials":
-        raise TokenRefused("unsupported_grant_type", "only client_credentials is supported")
-    client, secret = _credentials(request, fields)
-    return client, secret, fields.get("scope")
-
-
-def _credentials(request: Request, fields: dict[str, str]) -> tuple[str, str]:
-    header = request.headers.get("authorization")
-    if header is None:
-        if "client_id" not in fields or "client_secret" not in fields:
-            raise TokenRefused("invalid_client", "client credentials are missing", 401)
-        return fields["client_id"], fields["client_secret"]
-    if "client_secret" in fields:
-        raise TokenRefused("invalid_request", "client credentials are given twice")
-    scheme, _, encoded = header.partition(" ")
-    try:
-        if scheme.lower() != "basic":
-            raise ValueError(scheme)
-        name, colon, secret = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
-        if not colon:
-            raise ValueError(name)
-    except (ValueError, binascii.Error):
-        raise TokenRefused("invalid_client", "the Authorization header is not Basic credentials", 401) from None
-    client = unquote_plus(name)  # both are form-urlencoded before they are joined, RFC 6749 section 2.3.1
-    if fields.get("client_id", client) != client:
-        raise TokenRefused("invalid_request", "client_id contradicts the Authorization header")
-    return client, unquote_plus(secret)
-
-
-def _private_key(key: SigningKey) -> EllipticCurvePrivateKey:
-    return _loaded(key.kid, key.private_pem)
-
-
-@lru_cache(maxsize=4)
-def _loaded(_kid: str, pem: str) -> EllipticCurvePrivateKey:
-    loaded = load_pem_private_key(pem.encode(), None)
-    assert isinstance(loaded, EllipticCurvePrivateKey)
-    return loaded
+        seen = read(token.encode())
+    except InvalidToken:
+        return None
+    kid, algorithm, claims = seen.header.get("kid"), seen.header.get("alg"), seen.claims
+    published = {jwk["kid"]: jwk for jwk in signing.jwks(unit, now=now)["keys"]}
+    jwk = published.get(kid) if isinstance(kid, str) else None
+    key = None if jwk is None else public_keys.usable(jwk)
+    if key is None or not isinstance(algorithm, str) or not key.verifies(algorithm, seen.signed, seen.signature):
+        return None
+    # signed by us, so the claims are of the kinds that we write
+    if seen.header.get("typ") != TYPE or claims["iss"] != settings.issuer or claims["aud"] != settings.audience:
+        return None
+    credential = unit.credentials.get(claims["cid"])
+    if (
+        claims["exp"] <= now
+        or credential is None
+        or credential.application != claims["sub"]
+        or not credential.is_live(now)
+        or unit.applications.get(claims["sub"]) is None
+        or unit.revoked_tokens.get(claims["jti"]) is not None
+    ):
+        return None
+    return claims

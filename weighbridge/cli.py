@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from weighbridge.commands import access, auditing, contracts, judging, lifecycle, running, top, usage
+from weighbridge.commands import access, auditing, contracts, judging, keys, lifecycle, running, tokens, top, usage
 from weighbridge.errors import CommandError, Exit
 from weighbridge.printing import err
 
@@ -54,7 +54,7 @@ def _options(
     """A governed API gateway and contract registry."""
 
 
-for module in (running, contracts, judging, lifecycle, access, auditing, usage, top):
+for module in (running, contracts, judging, lifecycle, access, auditing, top, usage, keys, tokens):
     module.register(app)
 
 

@@ -84,6 +84,14 @@ class Subject(Struct, frozen=True, kw_only=True):
     expires_at: int | None = None
 
 
+class RevokedToken(Struct, frozen=True, kw_only=True):
+    """A token of `issuer` that was taken back before its time; told until it would have expired."""
+
+    issuer: str
+    jti: str
+    expires_at: int
+
+
 class Issuer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who may sign tokens. Either `jwks` is embedded, or `jwks_uri` is fetched by the gateway in the background.
 

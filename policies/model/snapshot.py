@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
-from policies.model.access import ApiKey, Application, Issuer, Plan, Subject
+from policies.model.access import ApiKey, Application, Issuer, Plan, RevokedToken, Subject
 from policies.model.contract import Contract, Rollout, Version
 
 FORMAT = 1
@@ -50,6 +50,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     subjects: tuple[Subject, ...] = ()
     plans: tuple[Plan, ...] = ()
     issuers: tuple[Issuer, ...] = ()
+    revoked_tokens: tuple[RevokedToken, ...] = ()
 
 
 class _Unread(Snapshot, frozen=True, kw_only=True):

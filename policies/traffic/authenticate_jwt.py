@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from policies.model.access import Issuer, Subject
+from policies.model.access import Issuer, RevokedToken, Subject
 from policies.traffic import Caller, Decision, Exchange, Policy, Problem, RouteFacts, policy
 from policies.traffic.authenticate_callers import Callers, refused
 from policies.traffic.authenticate_jwt_keys import SUPPORTED, Key, Keys
@@ -72,7 +72,7 @@ class Memory:
 class Tokens:
     """The issuers and subjects of one snapshot. `epoch` counts changes of anybody's keys."""
 
-    __slots__ = ("_callers", "_epoch", "_issuers", "_known", "_made", "_memory", "_now_epoch", "_subjects")
+    __slots__ = ("_callers", "_epoch", "_issuers", "_known", "_made", "_memory", "_now_epoch", "_revoked", "_subjects")
 
     def __init__(
         self,
@@ -81,11 +81,13 @@ class Tokens:
         callers: Callers,
         memory: Memory,
         epoch: Callable[[], int] = lambda: 0,
+        revoked: Iterable[RevokedToken] = (),
     ) -> None:
         self._issuers = {issuer.issuer: (issuer, source) for issuer, source in issuers}
         self._subjects: dict[tuple[str, str], dict[str, Subject]] = {}
         for subject in subjects:
             self._subjects.setdefault((subject.issuer, subject.subject), {})[subject.id] = subject
+        self._revoked = frozenset((token.issuer, token.jti) for token in revoked)
         self._callers = callers
         self._memory = memory
         self._made: dict[bytes, Caller] = {}
@@ -196,6 +198,10 @@ class Tokens:
     def _admit(self, exchange: Exchange, digest: bytes, verified: Verified) -> None:
         issuer, _ = self._issuer(verified.issuer)
         expires_at = check_claims(verified, issuer, exchange.now)
+        if self._revoked:
+            jti = verified.claims.get("jti")
+            if isinstance(jti, str) and (verified.issuer, jti) in self._revoked:
+                raise InvalidToken("The token was revoked.")
         subject = self._subject(verified.claims, issuer, exchange.now)
         caller = self._callers.caller(
             subject.application,

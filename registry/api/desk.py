@@ -10,14 +10,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import orjson
 from starlette.responses import Response
 
-from registry import operators
+from registry import operators, sealing
 from registry.api.feed import Feed
+from registry.attempts import Attempts
 from registry.audit import Actor, Saved
+from registry.sealing import Keyring
 from registry.settings import Settings
 from registry.store import Store
 
@@ -32,6 +35,12 @@ class Desk:
         self.settings = settings
         self.clock = clock
         self.feed = Feed(store)
+        self.attempts = Attempts()
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        """What private keys are sealed with. Raises `Invalid` where none was given and none can be made."""
+        return sealing.keyring(self.settings, self.store.file)
 
     def now(self) -> int:
         """Unix seconds."""

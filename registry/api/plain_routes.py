@@ -1,11 +1,12 @@
 """What is served outside the management API, to everybody: health, and the embedded issuer's public face.
 
 Kubernetes asks ``/healthz`` (the process lives) and ``/readyz`` (the database answers and there is a snapshot);
-gateways and clients ask for tokens and keys (`registry.tokens`).
+gateways and clients ask for tokens and keys (`registry.api.oauth_routes`).
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,8 +18,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from registry import documents, tokens
-from registry.api import problems
+from registry import documents, upkeep
+from registry.api import oauth_routes, problems
 from registry.api.desk import REQUEST_ID, Desk
 from registry.errors import RegistryError
 
@@ -41,7 +42,9 @@ def create(desk: Desk, specification: Mapping[str, Any]) -> Starlette:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         await run_in_threadpool(documents.warm)
+        upkept = asyncio.create_task(upkeep.run(desk.store, desk.settings, lambda: desk.keyring, desk.clock))
         yield
+        upkept.cancel()
         await run_in_threadpool(documents.close)
 
     return Starlette(
@@ -49,7 +52,7 @@ def create(desk: Desk, specification: Mapping[str, Any]) -> Starlette:
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/v1/openapi.json", openapi),
-            *tokens.routes(desk.store, desk.settings, desk.clock),
+            *oauth_routes.Issuer(desk).routes(),
         ],
         exception_handlers={HTTPException: _problem, RegistryError: _problem, problems.Problem: _problem},
         lifespan=lifespan,

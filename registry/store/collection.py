@@ -86,6 +86,16 @@ class Collection(Generic[R]):
         with _conflicts(self._table.name):
             return self._connection.execute(delete(self._table).where(self._at(key))).rowcount > 0
 
+    def any_until(self, name: str, instant: int) -> bool:
+        """Whether `delete_until` would find any."""
+        query = select(self._table.c[name]).where(self._table.c[name] <= instant).limit(1)
+        return self._connection.execute(query).first() is not None
+
+    def delete_until(self, name: str, instant: int) -> int:
+        """Delete every record whose instant `name` is `instant` or before it; returns how many there were."""
+        self._require_writable()
+        return self._connection.execute(delete(self._table).where(self._table.c[name] <= instant)).rowcount
+
     def _at(self, key: Iterable[str | int]) -> ColumnElement[bool]:
         return and_(*(column == part for column, part in zip(self._table.primary_key.columns, key, strict=True)))
 

@@ -2,7 +2,7 @@
 
 A column of a table holds the field of its name; fields without a column live together in the row's ``body`` (JSON), so
 a new field with a default needs no migration. Instants are unix seconds UTC. Secrets appear as digests only; the one
-exception is `SigningKey.private_pem`, which the token endpoint needs and which never leaves the registry.
+exception is `SigningKey.private_pem`, which the token endpoint needs, which is sealed and never leaves the registry.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from policies.model.access import Issuer
 from policies.model.contract import Audience, Contact, Version
 
 Role = Literal["admin", "member", "reader", "gateway"]
-CredentialKind = Literal["api-key", "client-secret", "subject"]
+CredentialKind = Literal["api-key", "client-secret", "subject", "public-key"]
 
 
 class Team(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -103,7 +103,8 @@ class RegisteredApplication(Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 class Credential(Struct, frozen=True, kw_only=True):
     """How an application proves itself. `digest` is of the whole generated string (``wbk_<id>_<secret>`` or
-    ``wbs_<id>_<secret>``); a ``subject`` has `issuer` (an issuer's name) and `subject` instead."""
+    ``wbs_<id>_<secret>``); a ``subject`` has `issuer` (an issuer's name) and `subject` instead, a ``public-key`` its
+    `public_jwk`, with the key's thumbprint as `digest`."""
 
     id: str
     application: str
@@ -116,12 +117,28 @@ class Credential(Struct, frozen=True, kw_only=True):
     created_by: str
     expires_at: int | None = None
     revoked_at: int | None = None
+    public_jwk: dict[str, Any] | None = None
 
     def is_live(self, now: int) -> bool:
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
 
     def __repr__(self) -> str:
         return f"Credential(id={self.id!r}, application={self.application!r}, kind={self.kind!r})"
+
+
+class UsedAssertion(Struct, frozen=True, kw_only=True):
+    """A client assertion that was spent: the digest of its client and ``jti``, kept until it has expired."""
+
+    id: str
+    expires_at: int
+
+
+class StoredRevocation(Struct, frozen=True, kw_only=True):
+    """A token of ours that its application took back, by its ``jti``; kept until the token has expired."""
+
+    jti: str
+    application: str
+    expires_at: int
 
 
 class StoredSubscription(Struct, frozen=True, kw_only=True):
@@ -176,13 +193,20 @@ class StoredWaiver(Struct, frozen=True, kw_only=True):
 
 
 class SigningKey(Struct, frozen=True, kw_only=True):
-    """A key of the embedded issuer. Retired keys stay in the JWKS until `retired_at` plus a token's life is past."""
+    """A key of the embedded issuer; `private_pem` is sealed (`registry.sealing`). It signs from `signs_from` (``None``:
+    from when it was made) until `retired_at`, which may be planned, and is published from when it is made until its
+    last token is over."""
 
     kid: str
     private_pem: str
     public_jwk: dict[str, Any]
     created_at: int
     retired_at: int | None = None
+    signs_from: int | None = None
+
+    @property
+    def begins_at(self) -> int:
+        return self.created_at if self.signs_from is None else self.signs_from
 
     def __repr__(self) -> str:
         return f"SigningKey(kid={self.kid!r})"

@@ -141,6 +141,13 @@ credentials = Table(
 )
 Index(None, credentials.c.application)
 
+used_assertions = Table("used_assertions", metadata, _key("id"), _instant("expires_at"))
+Index(None, used_assertions.c.expires_at)
+
+revoked_tokens = Table("revoked_tokens", metadata, _key("jti"), _word("application"), _instant("expires_at"))
+Index(None, revoked_tokens.c.application)
+Index(None, revoked_tokens.c.expires_at)
+
 plans = Table("plans", metadata, _key("name"), _body())
 
 subscriptions = Table(

@@ -32,10 +32,12 @@ from registry.store.records import (
     StoredDocument,
     StoredEvidence,
     StoredIssuer,
+    StoredRevocation,
     StoredSubscription,
     StoredVersion,
     StoredWaiver,
     Team,
+    UsedAssertion,
 )
 from registry.store.uses import Uses
 
@@ -120,6 +122,14 @@ class Unit:
     @cached_property
     def uses(self) -> Uses:
         return Uses(self._connection, writable=self.writable)
+
+    @cached_property
+    def used_assertions(self) -> Collection[UsedAssertion]:
+        return self._collection(tables.used_assertions, UsedAssertion)
+
+    @cached_property
+    def revoked_tokens(self) -> Collection[StoredRevocation]:
+        return self._collection(tables.revoked_tokens, StoredRevocation)
 
     # -- documents ----------------------------------------------------------------------------------------------------
 

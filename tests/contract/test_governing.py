@@ -11,8 +11,9 @@ import pytest
 
 from policies.model import snapshot
 from policies.model.contract import Stage
-from registry import audit, catalogue, compiler, credentials, publishing
+from registry import audit, catalogue, compiler, credentials, publishing, signing
 from registry.errors import Conflict, Rejected
+from registry.sealing import Keyring
 from registry.store import Store, open_store
 from tests.unit.registry.world import (
     ADMIN,
@@ -206,6 +207,7 @@ def test_the_snapshot_carries_what_a_gateway_needs_and_no_secret(store: Store) -
     with store.write() as unit:
         publish(unit)
         subscribe(unit)
+        signing.rotate(unit, ADMIN, Keyring([b"k" * 32], "the test"), lead=0, now=NOW)
         key = credentials.create_api_key(unit, ADMIN, APPLICATION.id, expires_at=NOW + DAY, now=NOW)
         secret = credentials.create_client_secret(unit, ADMIN, APPLICATION.id, now=NOW)
         gone = credentials.create_api_key(unit, ADMIN, APPLICATION.id, now=NOW)
@@ -238,3 +240,4 @@ def test_the_snapshot_carries_what_a_gateway_needs_and_no_secret(store: Store) -
     assert secret.credential.digest is not None
     assert secret.credential.digest.encode() not in row.data
     assert b"PRIVATE KEY" not in row.data + told
+    assert b"sealed:" not in row.data + told

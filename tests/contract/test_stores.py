@@ -30,10 +30,12 @@ from registry.store.records import (
     SnapshotRow,
     StoredEvidence,
     StoredIssuer,
+    StoredRevocation,
     StoredSubscription,
     StoredVersion,
     StoredWaiver,
     Team,
+    UsedAssertion,
 )
 from registry.store.tables import metadata
 from registry.store.unit import SNAPSHOTS_KEPT
@@ -206,6 +208,12 @@ RECORDS: list[tuple[str, Struct, tuple[str | int, ...]]] = [
             created_by="ada",
         ),
         ("1b",),
+    ),
+    ("used_assertions", UsedAssertion(id="d" * 64, expires_at=2**40), ("d" * 64,)),
+    (
+        "revoked_tokens",
+        StoredRevocation(jti="ab", application="oakhurst-procurement", expires_at=2**40),
+        ("ab",),
     ),
     ("plans", PLAN, ("standard",)),
     (
@@ -535,7 +543,7 @@ def test_an_audit_row_that_was_edited_in_the_database_is_found(store: Store, dat
 def test_an_older_audit_log_becomes_a_chain(empty_database_url: str) -> None:
     engine = create_engine(make_url(empty_database_url))
     with engine.begin() as connection:
-        migrate(connection, to="0002")
+        migrate(connection, to="0004")
         for seq in (2, 3, 7):
             connection.execute(
                 text(
@@ -622,3 +630,13 @@ def test_many_units_at_once(store: Store) -> None:
 
     with ThreadPoolExecutor(30) as pool:
         assert [done.result() for done in [pool.submit(look) for _ in range(30)]] == [0] * 30
+
+
+def test_what_is_over_is_deleted_by_its_instant(store: Store) -> None:
+    with store.write() as unit:
+        for number in range(5):
+            unit.used_assertions.add(UsedAssertion(id=str(number), expires_at=100 + number))
+        assert unit.used_assertions.delete_until("expires_at", 102) == 3
+        assert [used.id for used in unit.used_assertions.all()] == ["3", "4"]
+    with store.read() as unit, pytest.raises(RuntimeError):
+        unit.used_assertions.delete_until("expires_at", 102)

@@ -19,6 +19,7 @@ from tests.soak.rig import ROOT, Counting, Gateway, free_ports, running, soak, u
 from weighbridge.client import Client as Management
 
 KEY = "soak-bootstrap-key"
+SECRETS_KEY = "c29hay1zb2FrLXNvYWstc29hay1zb2FrLXNvYWstLS0="
 SECONDS = 20
 """Of each way to be dead."""
 
@@ -39,7 +40,13 @@ class Registry:
         return {**clean, "WEIGHBRIDGE_URL": self.url, "WEIGHBRIDGE_KEY": KEY, "WEIGHBRIDGE_HOME": str(self._home)}
 
     async def start(self) -> None:
-        settings = {"PORT": str(self.port), "HOST": "127.0.0.1", "DATABASE_URL": self._database, "ADMIN_KEY": KEY}
+        settings = {
+            "PORT": str(self.port),
+            "HOST": "127.0.0.1",
+            "DATABASE_URL": self._database,
+            "ADMIN_KEY": KEY,
+            "SECRETS_KEY": SECRETS_KEY,
+        }
         told = {f"WEIGHBRIDGE_REGISTRY_{name}": value for name, value in settings.items()}
         with (self._home / "registry.log").open("ab") as log:
             self.process = subprocess.Popen(

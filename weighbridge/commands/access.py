@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from weighbridge.commands import FormatOption, split_reference
 from weighbridge.commands.contracts import day, minute
+from weighbridge.commands.keys import read_public_key
 from weighbridge.errors import CommandError, Exit
 from weighbridge.printing import Format, out, say_json, table
 
@@ -141,6 +143,24 @@ def secret(application: Application, format: FormatOption = Format.TEXT) -> int:
     return _credential(application, "client-secret", format)
 
 
+@apps.command("add-key")
+def add_key(
+    application: Application,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A public key: a JWK, or PEM.")],
+    label: Annotated[str, typer.Option(help="Whose it is, or where it lies.")] = "",
+    format: FormatOption = Format.TEXT,
+) -> int:
+    """Register a public key: what its owner signs (`private_key_jwt`) gets tokens, and no secret travels."""
+    body = {"kind": "public-key", "public_jwk": read_public_key(file), "label": label}
+    held = _client().post(f"/v1/applications/{application}/credentials", body)
+    if format is Format.JSON:
+        say_json(held)
+    else:
+        jwk = held["credential"]["public_jwk"]
+        out.print(f"[bold]{held['credential']['id']}[/] of {application} signs with {jwk['alg']}, kid {jwk['kid']}")
+    return Exit.OK
+
+
 @apps.command("revoke")
 def revoke(
     application: Application,
@@ -209,47 +229,33 @@ def token(
         str | None, typer.Option(envvar="WEIGHBRIDGE_CLIENT_SECRET", help="Client secret; by default the demo's own.")
     ] = None,
     scope: Annotated[list[str] | None, typer.Option(help="Ask for less than all scopes; repeat for more.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Prove it with this private key (PEM) instead of a secret.")] = None,
     format: FormatOption = Format.TEXT,
 ) -> int:
     """Get an access token and print it. OAuth client credentials; for `curl -H "Authorization: Bearer ..."`."""
     from weighbridge.client import registry_address
+    from weighbridge.issuing import ask, by_key, by_secret
     from weighbridge.settings import ClientSettings, read_private
 
     settings = ClientSettings()
-    demo = read_private(settings.home / "demo.json")
-    secret = secret or (demo.get("secrets") or {}).get(application)
-    if not secret:
-        raise CommandError(f"no client secret for {application}: weighbridge apps secret {application}, then --secret")
-    answer = fetch_token(registry_address(settings), application, secret, scope)
+    url = registry_address(settings)
+    if key is not None:
+        proof = by_key(application, key, url)
+    else:
+        demo = read_private(settings.home / "demo.json")
+        secret = secret or (demo.get("secrets") or {}).get(application)
+        if not secret:
+            raise CommandError(
+                f"no client secret for {application}: weighbridge apps secret {application}, then --secret"
+            )
+        proof = by_secret(application, secret)
+    form = {"grant_type": "client_credentials"} | ({"scope": " ".join(scope)} if scope else {})
+    answer = ask(url, "/oauth/token", form, proof).json()
     if format is Format.JSON:
         say_json(answer)
     else:
         print(answer["access_token"])
     return Exit.OK
-
-
-def fetch_token(url: str, application: str, secret: str, scope: list[str] | None = None) -> dict[str, Any]:
-    """RFC 6749 section 4.4. Raises `CommandError` with the server's own words."""
-    import httpx
-
-    form = {"grant_type": "client_credentials"} | ({"scope": " ".join(scope)} if scope else {})
-    try:
-        response = httpx.post(f"{url}/oauth/token", data=form, auth=(application, secret), timeout=10, trust_env=False)
-    except httpx.HTTPError as error:
-        raise CommandError(
-            f"the registry at {url} does not answer ({error}): is it running?", code=Exit.UNREACHABLE
-        ) from error
-    try:
-        answer: dict[str, Any] = response.json()
-        if response.is_success:
-            return {"access_token": answer["access_token"], **answer}
-        reason = answer.get("error_description") or answer["error"]
-    except (ValueError, KeyError, AttributeError):
-        raise CommandError(
-            f"{url}/oauth/token answered {response.status_code}, which is no token: is that the registry?",
-            code=Exit.UNREACHABLE,
-        ) from None
-    raise CommandError(f"no token: {reason}", code=Exit.REFUSED)
 
 
 def _client() -> Any:

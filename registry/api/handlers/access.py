@@ -102,6 +102,8 @@ def create_credential(call: Call, *, application: str) -> Answer:
         "expires_at": moment(body.get("expires_at"), "/expires_at"),
         "now": call.now,
     }
+    if body["kind"] != "public-key" and "public_jwk" in body:
+        raise Invalid("/public_jwk", "only a credential of kind public-key has this")
     if body["kind"] == "subject":
         for name in ("issuer", "subject"):
             if not body.get(name):
@@ -115,6 +117,14 @@ def create_credential(call: Call, *, application: str) -> Answer:
     for name in ("issuer", "subject"):
         if name in body:
             raise Invalid(f"/{name}", "only a credential of kind subject has this")
+    if body["kind"] == "public-key":
+        if "public_jwk" not in body:
+            raise Invalid("/public_jwk", "a credential of kind public-key needs its public_jwk")
+        with call.store.write() as unit:
+            made = credentials.add_public_key(
+                unit, call.actor, application, public_jwk=body["public_jwk"], **particulars
+            )
+        return Answer({"credential": plain(made.record), "secret": None}, 201 if made.created else 200)
     create = credentials.create_api_key if body["kind"] == "api-key" else credentials.create_client_secret
     with call.store.write() as unit:
         issued = create(unit, call.actor, application, **particulars)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from policies.model.access import Issuer
-from registry import issuers
+from registry import issuers, signing
 from registry.api.desk import GONE, Answer, Call, saved
 from registry.api.wire import decode, page, plain
 
@@ -14,6 +14,7 @@ __all__ = [
     "list_signing_keys",
     "put_issuer",
     "rotate_signing_key",
+    "withdraw_signing_key",
 ]
 
 
@@ -42,10 +43,20 @@ def delete_issuer(call: Call, *, issuer: str, dry_run: bool = False) -> Answer:
 
 def list_signing_keys(call: Call, *, limit: int = 50, cursor: str | None = None) -> Answer:
     with call.store.read() as unit:
-        found = issuers.signing_keys(unit)
+        found = signing.keys(unit)
     return Answer(page(found, lambda key: key.kid, plain, limit, cursor))
 
 
-def rotate_signing_key(call: Call) -> Answer:
+def rotate_signing_key(call: Call, *, at_once: bool = False) -> Answer:
+    settings = call.desk.settings
+    lead = 0 if at_once else settings.signing_key_lead_seconds
+    algorithm = settings.signing_algorithm
     with call.store.write() as unit:
-        return Answer(plain(issuers.create_signing_key(unit, call.actor, now=call.now)), 201)
+        made = signing.rotate(unit, call.actor, call.desk.keyring, algorithm=algorithm, lead=lead, now=call.now)
+    return Answer(plain(made), 201)
+
+
+def withdraw_signing_key(call: Call, *, kid: str, reason: str | None = None) -> Answer:
+    with call.store.write() as unit:
+        signing.withdraw(unit, call.actor, kid, reason=reason, now=call.now)
+    return GONE

@@ -21,7 +21,11 @@ from weighbridge.settings import ClientSettings
 ROOT = Path(__file__).resolve().parents[3]
 DOCKER = ROOT / "docker"
 BIN = Path(sys.executable).parent
-SECRETS = {"POSTGRES_PASSWORD": "a-password", "WEIGHBRIDGE_ADMIN_KEY": "a-key-of-sixteen-or-more"}
+SECRETS = {
+    "POSTGRES_PASSWORD": "a-password",
+    "WEIGHBRIDGE_ADMIN_KEY": "a-key-of-sixteen-or-more",
+    "WEIGHBRIDGE_SECRETS_KEY": "a-key-of-thirty-two-bytes-or-so-in-base64",
+}
 OURS = ("backends", "contracts", "gateway-1", "gateway-2", "registry")
 SETTINGS: dict[str, type[BaseSettings]] = {
     "gateway-1": GatewaySettings,

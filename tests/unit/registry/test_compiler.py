@@ -12,7 +12,7 @@ from policies.model.access import Issuer
 from policies.model.contract import Stage
 from registry import compiler, credentials, issuers, publishing, transitions
 from registry.store import Store, Unit
-from registry.store.records import Credential, RegisteredApplication, StoredSubscription
+from registry.store.records import Credential, RegisteredApplication, StoredRevocation, StoredSubscription
 from tests.unit.registry.world import ADMIN, APPLICATION, DAY, MEMBER, NOW, deprecate, parsed, publish, subscribe
 
 
@@ -128,3 +128,12 @@ def test_a_snapshot_that_nobody_would_see_differ_is_not_written(unit: Unit) -> N
     subscribe(unit)
     assert compiler.refresh(unit, now=NOW) is True
     assert compiler.refresh(unit, now=NOW + DAY) is False
+
+
+def test_revoked_tokens_cross_until_they_are_over(unit: Unit) -> None:
+    for jti, expires_at in (("a", NOW + 1), ("b", NOW - 59), ("c", NOW - 60)):
+        unit.revoked_tokens.add(StoredRevocation(jti=jti, application=APPLICATION.id, expires_at=expires_at))
+    assert [(token.issuer, token.jti) for token in _compile(unit).revoked_tokens] == [
+        ("http://127.0.0.1:8080", "a"),
+        ("http://127.0.0.1:8080", "b"),
+    ]

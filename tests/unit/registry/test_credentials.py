@@ -9,6 +9,7 @@ from policies.model.access import Issuer, secret_digest
 from registry import credentials, issuers, subscriptions
 from registry.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from registry.store import Unit
+from tests.unit.registry.clients import PRIVATE, jwk_of
 from tests.unit.registry.world import ADMIN, APPLICATION, DAY, MEMBER, NOW
 
 IDP = Issuer(name="idp", issuer="https://idp.example", audience="wb", jwks_uri="https://idp.example/jwks")
@@ -103,3 +104,24 @@ def test_live_credentials_are_few(unit: Unit) -> None:
         credentials.create_api_key(unit, ADMIN, APPLICATION.id, now=NOW)
     credentials.revoke(unit, ADMIN, APPLICATION.id, issued[0].credential.id, now=NOW)
     credentials.create_api_key(unit, ADMIN, APPLICATION.id, now=NOW)
+
+
+def test_a_public_key_is_registered_once(unit: Unit) -> None:
+    subscriptions.put_application(unit, ADMIN, msgspec.structs.replace(APPLICATION, id="other"), now=NOW)
+    jwk = jwk_of(PRIVATE["ES256"])
+    first = credentials.add_public_key(unit, ADMIN, APPLICATION.id, public_jwk=jwk, now=NOW)
+    assert (first.created, first.record.kind) == (True, "public-key")
+    again = credentials.add_public_key(unit, ADMIN, APPLICATION.id, public_jwk=jwk, now=NOW + 1)
+    assert (again.created, again.changed, again.record) == (False, False, first.record)
+    with pytest.raises(Forbidden):
+        credentials.add_public_key(unit, MEMBER, APPLICATION.id, public_jwk=jwk, now=NOW)
+    with pytest.raises(Conflict, match="registered before"):
+        credentials.add_public_key(unit, ADMIN, "other", public_jwk=jwk, now=NOW)
+    with pytest.raises(Conflict, match="kid"):
+        twin = jwk_of(PRIVATE["EdDSA"], kid=first.record.public_jwk["kid"])  # type: ignore[index]
+        credentials.add_public_key(unit, ADMIN, APPLICATION.id, public_jwk=twin, now=NOW)
+    credentials.revoke(unit, ADMIN, APPLICATION.id, first.record.id, now=NOW)
+    with pytest.raises(Conflict, match="registered before"):
+        credentials.add_public_key(unit, ADMIN, APPLICATION.id, public_jwk=jwk, now=NOW)
+    with pytest.raises(NotFound):
+        credentials.add_public_key(unit, ADMIN, "nobody", public_jwk=jwk_of(PRIVATE["ES384"]), now=NOW)

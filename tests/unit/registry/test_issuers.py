@@ -2,12 +2,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import jwt
 import msgspec
 import pytest
 
 from policies.model.access import Issuer
-from registry import compiler, credentials, issuers, plans
+from registry import credentials, issuers, plans
 from registry.errors import Conflict, Forbidden, Invalid, NotFound
 from registry.store import Store, Unit, open_store
 from tests.unit.registry.world import ADMIN, APPLICATION, DAY, MEMBER, NOW
@@ -82,56 +81,27 @@ def test_an_issuer_in_use_is_kept(unit: Unit) -> None:
     issuers.delete_issuer(unit, ADMIN, "idp", now=NOW)
 
 
-def test_only_admins_change_issuers_and_keys(unit: Unit) -> None:
+def test_only_admins_change_issuers(unit: Unit) -> None:
     for attempt in (
         lambda: issuers.put_issuer(unit, MEMBER, IDP, now=NOW),
         lambda: issuers.delete_issuer(unit, MEMBER, "idp", now=NOW),
-        lambda: issuers.create_signing_key(unit, MEMBER, now=NOW),
     ):
         with pytest.raises(Forbidden):
             attempt()
 
 
-def test_a_token_signed_with_the_current_key_verifies_against_the_jwks(unit: Unit) -> None:
-    key = issuers.current_signing_key(unit)
-    token = jwt.encode({"sub": "x"}, key.private_pem, algorithm="ES256", headers={"kid": key.kid})
-    public = {jwk.key_id: jwk for jwk in jwt.PyJWKSet.from_dict(issuers.jwks(unit, now=NOW)).keys}
-    assert jwt.decode(token, public[key.kid], algorithms=["ES256"]) == {"sub": "x"}
-    assert "PRIVATE" not in repr(key)
-    assert "PRIVATE" not in repr(issuers.jwks(unit, now=NOW))
-
-
-def test_a_retired_key_stays_until_its_tokens_are_over(unit: Unit) -> None:
-    old = issuers.current_signing_key(unit)
-    new = issuers.create_signing_key(unit, ADMIN, now=NOW + 10)
-    assert issuers.current_signing_key(unit) == new
-    assert [key.kid for key in issuers.signing_keys(unit)] == [new.kid, old.kid]
-
-    def kids(now: int) -> list[str]:
-        return [jwk["kid"] for jwk in issuers.jwks(unit, now=now)["keys"]]
-
-    assert kids(NOW + 10) == [new.kid, old.kid]
-    assert kids(NOW + 10 + compiler.LONGEST_TOKEN_SECONDS - 1) == [new.kid, old.kid]
-    assert kids(NOW + 10 + compiler.LONGEST_TOKEN_SECONDS) == [new.kid]
-
-
 def test_bootstrap_makes_what_is_missing_once(tmp_path: Any) -> None:
     store: Store = open_store(f"sqlite:///{tmp_path / 'new.db'}")
     with store.write() as unit:
-        with pytest.raises(NotFound):
-            issuers.current_signing_key(unit)
         assert issuers.bootstrap(unit, issuer="http://a", audience="wb", now=NOW) is True
     with store.write() as unit:
-        key = issuers.current_signing_key(unit)
         plan = plans.plan(unit, "anonymous")
         assert issuers.bootstrap(unit, issuer="http://a", audience="wb", now=NOW + DAY) is False
-        assert issuers.current_signing_key(unit) == key
     row = store.snapshot()
     assert row is not None
     assert row.revision == 1
     with store.write() as unit:
         assert issuers.bootstrap(unit, issuer="http://b", audience="wb", now=NOW + DAY) is True
         assert issuers.issuer(unit, "weighbridge").issuer == "http://b"
-        assert issuers.current_signing_key(unit) == key
         assert plans.plan(unit, "anonymous") == plan
     store.close()

@@ -11,7 +11,7 @@ import pytest
 import structlog
 from starlette.testclient import TestClient
 
-from registry import documents, issuers
+from registry import documents, upkeep
 from registry.api import app
 from registry.api.desk import Desk
 from registry.settings import Settings
@@ -89,8 +89,7 @@ class Registry:
         self.store = open_store(f"sqlite:///{folder}/registry.db")
         settings = Settings(admin_key=KEY, issuer="https://registry.example", token_seconds=600)
         self.desk = Desk(self.store, settings, lambda: self.now)
-        with self.store.write() as unit:
-            issuers.bootstrap(unit, issuer=settings.issuer, audience=settings.audience, now=self.now)
+        upkeep.begin(self.store, settings, self.desk.keyring, now=self.now)
         self.client = TestClient(app.create(self.desk), raise_server_exceptions=False)
 
     def call(self, method: str, path: str, *, key: str | None = KEY, **options: Any) -> httpx.Response:

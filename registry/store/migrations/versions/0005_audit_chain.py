@@ -9,8 +9,8 @@ from alembic import op
 
 from registry import chain
 
-revision = "0009"
-down_revision = "0002"
+revision = "0005"
+down_revision = "0004"
 
 WORDS = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
