@@ -39,6 +39,7 @@ from gateway.sink import Sink, encode_text
 from gateway.snapshots import Snapshots
 from gateway.telemetry import Telemetry
 from gateway.worker import Worker
+from policies.outgoing import Networks
 
 CANNOT_START = 2
 RESTART_SECONDS = 1.0
@@ -240,7 +241,7 @@ async def _work(settings: Settings, place: Place) -> int:
     worker = Worker(settings, Telemetry(access))
     counters = open_counters(settings.counters_url)
     await counters.start()
-    pipeline = Pipeline(counters, KeyRing(), settings)
+    pipeline = Pipeline(counters, KeyRing(Networks.parse(settings.keys_networks)), settings)
 
     def swap(table: Table) -> None:
         worker.table = table
