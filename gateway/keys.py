@@ -88,7 +88,8 @@ class RemoteKeys:
             found, fresh = await fetch(client, self.uri)
         except FetchFailed as failure:
             self._failures += 1
-            retry = min(RETRY_RANGE[1], RETRY_RANGE[0] * 2 ** (self._failures - 1))
+            doubled = min(self._failures - 1, 10)  # a power of a day's failures is no float any more
+            retry = min(RETRY_RANGE[1], RETRY_RANGE[0] * 2**doubled)
             self.due = time.monotonic() + retry
             _log.warning("keys not fetched", issuer=self.name, reason=str(failure), kept=len(self.keys))
             return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import time
 from collections.abc import AsyncIterator
 from inspect import isawaitable
 from typing import Any
@@ -178,6 +179,19 @@ def test_a_failed_fetch_keeps_what_there_was_and_is_tried_again(monkeypatch: pyt
             await until(lambda: publisher.fetched > failed_from + 2)
             assert set(source.keys) == {"k1"}
             assert ring.epoch() == 1
+
+    asyncio.run(body())
+
+
+def test_an_issuer_that_is_gone_for_days_is_still_asked() -> None:
+    async def body() -> None:
+        publisher = Publisher(head=b"HTTP/1.1 500 No\r\n")
+        async with publisher.serving(), httpx.AsyncClient(trust_env=False) as client:
+            source = RemoteKeys("id", publisher.uri, lambda: None)
+            source._failures = 5_000
+            asked = time.monotonic()
+            assert await source.fetch(client) is False
+            assert module.RETRY_RANGE[1] <= source.due - asked < module.RETRY_RANGE[1] + 10
 
     asyncio.run(body())
 
