@@ -89,3 +89,17 @@ def test_no_memory_makes_a_bad_token_good(vector: Vector) -> None:
     assert refuses({"required_claims": {"tid": ("t1",)}})
     assert refuses({}, subjects=())
     assert refuses({}, known=Callers([], []))
+
+
+@pytest.mark.parametrize("alg", ["ES256", "Ed25519", "RS256", "PS256"])
+def test_no_token_is_good_with_one_character_changed_added_or_left_out(alg: str) -> None:
+    vector = next(v for v in VECTORS if v.name == f"good: {alg}")
+    judge = judge_of(vector, Memory())
+    good = vector.sent
+    assert verdict(judge, good)[0] is None
+    for place in range(len(good)):
+        other = b"A" if good[place : place + 1] != b"A" else b"B"
+        before, after = good[:place], good[place + 1 :]
+        for changed in (before + other + after, before + after, before + other + good[place:], before + b"." + after):
+            if changed != good:
+                assert verdict(judge, changed)[0] is not None, changed
