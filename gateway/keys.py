@@ -2,7 +2,8 @@
 
 Never fetched by a request: one that meets an unknown ``kid`` may ask for a newer set and wait for it briefly, and that
 is throttled, so that made-up kids cause next to no fetches. A fetch that fails changes nothing: yesterday's keys are
-better than none. Only https, or http on loopback, no redirects, a bounded body.
+better than none. Only https, or http on loopback, to addresses that are allowed (`gateway.outgoing`), no redirects, a
+bounded body in a bounded time. Every issuer is fetched by itself, so that a slow one keeps no other from being heard.
 """
 
 from __future__ import annotations
@@ -11,16 +12,15 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 import httpx
-import orjson
 import structlog
 
+from gateway.outgoing import JudgedTransport
 from policies.model.access import Issuer
+from policies.outgoing import Networks, UnsafeAddress, target
 from policies.traffic.authenticate_jwt import KeySource
-from policies.traffic.authenticate_jwt_keys import InvalidKeys, Keys, prepare
+from policies.traffic.authenticate_jwt_keys import InvalidKeys, Keys, parse, prepare
 
 FRESH_SECONDS = 600.0
 FRESH_RANGE = (60.0, 3600.0)
@@ -31,6 +31,8 @@ THROTTLE_SECONDS = 10.0
 PATIENCE_SECONDS = 1.0
 """How long one request waits for a fetch it caused."""
 LARGEST = 1024 * 1024
+FETCH_SECONDS = 10.0
+"""For a whole fetch, however steadily it drips."""
 
 _MAX_AGE = re.compile(r"(?:^|[\s,])max-age=(\d{1,9})")
 _log = structlog.get_logger("gateway.keys")
@@ -60,6 +62,7 @@ class RemoteKeys:
         self.uri = uri
         self.keys: Keys = {}
         self.due = 0.0
+        self.fetching = False
         self._wake = wake
         self._failures = 0
         self._asked_at = float("-inf")
@@ -77,13 +80,16 @@ class RemoteKeys:
         return self._arrival(self._waiting)
 
     async def fetch(self, client: httpx.AsyncClient) -> bool:
-        """Fetch once; returns whether the keys changed."""
+        """Fetch once; returns whether the keys changed. Who asks for newer keys meanwhile waits for these."""
         self._asked_at = time.monotonic()
+        if self._waiting is None:
+            self._waiting = asyncio.get_running_loop().create_future()
         try:
             found, fresh = await fetch(client, self.uri)
         except FetchFailed as failure:
             self._failures += 1
-            retry = min(RETRY_RANGE[1], RETRY_RANGE[0] * 2 ** (self._failures - 1))
+            doubled = min(self._failures - 1, 10)  # a power of a day's failures is no float any more
+            retry = min(RETRY_RANGE[1], RETRY_RANGE[0] * 2**doubled)
             self.due = time.monotonic() + retry
             _log.warning("keys not fetched", issuer=self.name, reason=str(failure), kept=len(self.keys))
             return False
@@ -106,7 +112,8 @@ class RemoteKeys:
 class KeyRing:
     """All issuers' keys of one worker. `source` may be called from any thread; the rest belongs to the loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, networks: Networks = Networks.parse("public,loopback")) -> None:  # noqa: B008 - frozen
+        self._networks = networks
         self._remote: dict[tuple[str, str], RemoteKeys] = {}
         self._wanted: frozenset[tuple[str, str]] = frozenset()
         self._epoch = 0
@@ -138,20 +145,33 @@ class KeyRing:
     async def run(self) -> None:
         """Keep every set fresh until cancelled."""
         self._loop = asyncio.get_running_loop()
-        async with httpx.AsyncClient(follow_redirects=False, timeout=5.0, trust_env=False) as client:
+        transport = JudgedTransport(self._networks)
+        async with (
+            httpx.AsyncClient(transport=transport, follow_redirects=False, timeout=5.0, trust_env=False) as client,
+            asyncio.TaskGroup() as fetches,
+        ):
             while True:
                 self._woken.clear()
                 now = time.monotonic()
-                due = [keys for keys in self._remote.values() if keys.due <= now]
-                changed = await asyncio.gather(*(keys.fetch(client) for keys in due))
-                self._epoch += sum(changed)
-                soonest = min((keys.due for keys in self._remote.values()), default=None)
+                idle = [keys for keys in list(self._remote.values()) if not keys.fetching]
+                for keys in [keys for keys in idle if keys.due <= now]:
+                    keys.fetching = True
+                    fetches.create_task(self._refresh(keys, client))
+                soonest = min((keys.due for keys in idle if not keys.fetching), default=None)
                 pause = None if soonest is None else max(0.0, soonest - time.monotonic())
                 try:
                     async with asyncio.timeout(pause):
                         await self._woken.wait()
                 except TimeoutError:
                     pass
+
+    async def _refresh(self, keys: RemoteKeys, client: httpx.AsyncClient) -> None:
+        try:
+            if await keys.fetch(client):
+                self._epoch += 1  # before whoever waits for these keys looks at them
+        finally:
+            keys.fetching = False
+            self._woken.set()
 
     def _wake(self) -> None:
         if self._loop is not None:
@@ -162,16 +182,23 @@ async def fetch(client: httpx.AsyncClient, uri: str) -> tuple[Keys, float]:
     """The usable keys at an address, and for how many seconds they are fresh. Raises `FetchFailed`."""
     body = bytearray()
     try:
-        async with client.stream("GET", uri, headers={"Accept": "application/json"}) as reply:
+        async with (
+            asyncio.timeout(FETCH_SECONDS),
+            client.stream("GET", uri, headers={"Accept": "application/json", "Accept-Encoding": "identity"}) as reply,
+        ):
             if reply.status_code != 200:
                 raise FetchFailed(f"answered {reply.status_code}")
-            async for piece in reply.aiter_bytes():
+            if reply.headers.get("content-encoding", "identity") != "identity":
+                raise FetchFailed("answered in a content coding that was not asked for")
+            async for piece in reply.aiter_raw():
                 body += piece
                 if len(body) > LARGEST:
                     raise FetchFailed(f"answered more than {LARGEST} bytes")
             told = _MAX_AGE.search(reply.headers.get("cache-control", "").lower())
-        keys = prepare(orjson.loads(bytes(body)))
-    except (httpx.HTTPError, httpx.InvalidURL, orjson.JSONDecodeError, InvalidKeys, OSError) as error:
+        keys = parse(bytes(body))
+    except TimeoutError:
+        raise FetchFailed(f"took longer than {FETCH_SECONDS:.0f} seconds") from None
+    except (httpx.HTTPError, httpx.InvalidURL, InvalidKeys, OSError, ValueError) as error:
         raise FetchFailed(f"{type(error).__name__}: {error}") from error
     if not keys:
         raise FetchFailed("no key of the set can be used")
@@ -180,15 +207,13 @@ async def fetch(client: httpx.AsyncClient, uri: str) -> tuple[Keys, float]:
 
 
 def may_fetch(uri: str) -> bool:
-    """https anywhere; plain http only on loopback."""
+    """https anywhere; plain http only on loopback. What a name means is judged when it is connected to."""
     try:
-        parts = urlsplit(uri)
-        host = parts.hostname or ""
-        if parts.scheme == "http":
-            return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
+        place = target(uri)
+    except UnsafeAddress:
         return False
-    return parts.scheme == "https" and bool(host)
+    loopback = place.host == "localhost" or (place.address is not None and place.address.is_loopback)
+    return place.scheme == "https" or loopback
 
 
 def _thumbprints(keys: Keys) -> dict[str | None, str]:

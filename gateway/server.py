@@ -43,6 +43,7 @@ from gateway.snapshots import Snapshots
 from gateway.telemetry import Telemetry
 from gateway.totals import Totals
 from gateway.worker import Worker
+from policies.outgoing import Networks
 
 CANNOT_START = 2
 RESTART_SECONDS = 1.0
@@ -247,7 +248,7 @@ async def _work(settings: Settings, place: Place) -> int:
     worker = Worker(settings, telemetry, tracer)
     counters = open_counters(settings.counters_url)
     await counters.start()
-    pipeline = Pipeline(counters, KeyRing(), settings)
+    pipeline = Pipeline(counters, KeyRing(Networks.parse(settings.keys_networks)), settings)
 
     def swap(table: Table) -> None:
         worker.table = table

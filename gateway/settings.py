@@ -9,8 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from policies.outgoing import Networks
 
 
 class Settings(BaseSettings):
@@ -98,3 +100,16 @@ class Settings(BaseSettings):
     """Pooled connections kept per upstream."""
     max_judged_response_bytes: int = Field(1_048_576, ge=0)
     """A larger response streams through and is counted as not evaluated."""
+
+    upstream_networks: str = "public,private,loopback"
+    """Where upstreams may be: any of ``public``, ``private``, ``loopback`` and networks such as 10.20.0.0/16. Addresses
+    are judged when they are connected to; link-local ones and clouds' metadata services are refused whatever is set."""
+    keys_networks: str = "public,loopback"
+    """Where issuers' keys may be fetched from, said in the same words: name the networks of an internal issuer. Over
+    https, or over http from this machine alone."""
+
+    @field_validator("upstream_networks", "keys_networks")
+    @classmethod
+    def _say_networks(cls, value: str) -> str:
+        Networks.parse(value)
+        return value

@@ -20,11 +20,14 @@ from collections.abc import Coroutine, Hashable
 from typing import Any
 from urllib.parse import urlsplit
 
+import structlog
+
 from gateway.line import Line, Taker
 from gateway.names import Names
 from gateway.replies import EXHAUSTED, UPSTREAM_OVERLOADED, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE
 from gateway.settings import Settings
 from policies.model.contract import Upstream as Spec
+from policies.outgoing import Networks
 from policies.traffic import Problem
 
 FAILURES_TO_EJECT = 5
@@ -42,6 +45,9 @@ or a slow answer must not hold up everybody else."""
 NEW_SECONDS = 0.5
 SLOW_CONNECT_SECONDS = 0.5
 """Longer than a round trip: the kernel had to ask again."""
+MOST_TOLD = 100
+
+_log = structlog.get_logger("gateway.upstream")
 
 
 class Address:
@@ -81,6 +87,7 @@ class Pool:
         self._ejections = 0
         self._open_until = 0.0
         self._retry_credit = 10.0
+        self._told: set[str] = set()
         self._waiting: deque[tuple[Spec, Taker, float]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -168,6 +175,11 @@ class Pool:
         address, failure = self.address, OSError()
         tls, name = (self.upstreams.tls, address.host) if address.tls else (None, None)
         for place in await self.upstreams.names.addresses(address.host, address.port):
+            refusal = self.upstreams.networks.refuses(place)
+            if refusal is not None:
+                failure = OSError(errno.EACCES, refusal)
+                self._tell(refusal)
+                continue
             began = time.monotonic()
             try:
                 _, line = await asyncio.get_running_loop().create_connection(
@@ -180,6 +192,12 @@ class Pool:
                     self._narrow()
                 return line
         raise failure
+
+    def _tell(self, refusal: str) -> None:
+        """Once for each address, however often it is asked for."""
+        if refusal not in self._told and len(self._told) < MOST_TOLD:
+            self._told.add(refusal)
+            _log.warning("upstream not connected to", upstream=self.address.authority.decode(), reason=refusal)
 
     def _narrow(self) -> None:
         self.window = self._threshold = max(float(FIRST_WINDOW), self.window / 2)
@@ -285,6 +303,8 @@ class Upstreams:
         self.busy: set[Line] = set()
         self.closing = False
         self.names = Names()
+        self.networks = Networks.parse(settings.upstream_networks)
+        """Judged as they are connected to: a name may mean another address tomorrow, or at the next asking."""
         self._pools: dict[Hashable, Pool] = {}
         self._tls: ssl.SSLContext | None = None
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
-from policies import rulesets
-from policies.model.contract import Contract, SiteParameter, Upstream
+from policies import outgoing, rulesets
+from policies.model.contract import Contact, Contract, SiteParameter, Upstream
 from registry.audit import Actor, Saved, record
 from registry.errors import Conflict, Invalid, NotFound
 from registry.names import require_slug, require_text, require_token
@@ -15,6 +16,9 @@ from registry.store import Unit
 _LONGEST_TIMEOUT = 3600.0
 _LARGEST_BODY = 100 * 1024 * 1024
 _MOST_CONCURRENT = 100_000
+_ANYWHERE = outgoing.Networks.parse("public,private,loopback,0.0.0.0/0,::/0")
+"""But never metadata services and the like. What a name means, and what is narrower, each gateway judges for itself."""
+_MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,189}")
 
 
 def register_contract(
@@ -77,7 +81,7 @@ def _require_sound(contract: Contract) -> None:
         known = ", ".join(rulesets.names())
         raise Invalid("/ruleset", f"there is no ruleset {contract.ruleset!r}; there are {known}")
     for index, contact in enumerate(contract.contacts):
-        require_text(contact.name, f"/contacts/{index}/name", "the name of a contact", longest=200)
+        _require_sound_contact(contact, f"/contacts/{index}")
     if contract.default_major is not None:
         _require_major(contract.default_major, "/default_major")
     if contract.site is not None:
@@ -97,6 +101,22 @@ def _require_sound(contract: Contract) -> None:
         raise Invalid("/max_body_bytes", f"a body holds 1 to {_LARGEST_BODY} bytes")
 
 
+def _require_sound_contact(contact: Contact, pointer: str) -> None:
+    """The address becomes a link, in pages and in headers: nothing but the web and mail."""
+    require_text(contact.name, f"{pointer}/name", "the name of a contact", longest=200)
+    if contact.email is not None and not _MAIL.fullmatch(contact.email):
+        raise Invalid(f"{pointer}/email", "is not a mail address such as desk@example.com")
+    if contact.url is None or (contact.url.startswith("mailto:") and _MAIL.fullmatch(contact.url[7:])):
+        return
+    require_token(contact.url, f"{pointer}/url", "the address of a contact", longest=500)
+    try:
+        outgoing.target(contact.url.partition("#")[0])
+    except outgoing.UnsafeAddress:
+        raise Invalid(f"{pointer}/url", "is neither an http or https address nor mailto:") from None
+    if not set(contact.url).isdisjoint('<>"^`{|}'):
+        raise Invalid(f"{pointer}/url", "holds a character that no link has")
+
+
 def _require_major(major: int, pointer: str) -> None:
     if not 0 <= major <= 999_999:
         raise Invalid(pointer, "a major is a number such as 2")
@@ -113,14 +133,16 @@ def require_sound_upstream(upstream: Upstream, pointer: str) -> None:
     """Raises `Invalid` for an address a gateway could not use, or limits that make no sense."""
     require_token(upstream.url, f"{pointer}/url", "the address of an upstream", longest=500)
     try:
-        parts = urlsplit(upstream.url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
-    if not usable:
-        raise Invalid(f"{pointer}/url", "is not an http or https address such as http://stock.example:8080/v{major}")
-    if parts.query or parts.fragment or parts.username is not None or parts.password is not None:
-        raise Invalid(f"{pointer}/url", "carries no query, fragment, user or password")
+        place = outgoing.target(upstream.url)
+    except outgoing.UnsafeAddress as unsafe:
+        told = "an upstream is an http or https address such as http://stock.example:8080/v{major}"
+        raise Invalid(f"{pointer}/url", f"{told}; this one {unsafe}") from None
+    refusal = None if place.address is None else _ANYWHERE.refuses(place.address)
+    if refusal is not None:
+        raise Invalid(f"{pointer}/url", refusal)
+    parts = urlsplit(upstream.url)
+    if "?" in upstream.url:
+        raise Invalid(f"{pointer}/url", "carries no query")
     if any(brace in parts.path.replace("{major}", "") for brace in "{}") or any(b in parts.netloc for b in "{}"):
         raise Invalid(f"{pointer}/url", "the only placeholder is {major}, in the path")
     for name in ("connect_timeout", "first_byte_timeout", "total_timeout"):

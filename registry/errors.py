@@ -82,6 +82,14 @@ class Rejected(RegistryError):
         self.publication = publication
 
 
+class Undiscovered(RegistryError):
+    """Another server did not say what it was asked; the detail names the address and what was wrong there."""
+
+    status = 422
+    slug = "issuer-not-discovered"
+    title = "The issuer's metadata cannot be used"
+
+
 class StorageError(RegistryError):
     """The database could not be reached or is busy; trying again may help."""
 

@@ -1,6 +1,6 @@
 """Who may sign tokens: foreign issuers, and the registry itself (its keys are in `registry.signing`).
 
-    put_issuer(unit, actor, issuer, *, dry_run, now) -> Saved[StoredIssuer]
+    put_issuer(unit, actor, issuer, *, networks, dry_run, now) -> Saved[StoredIssuer]
     delete_issuer(unit, actor, name, *, now)
     issuers(unit) -> list[StoredIssuer]              issuer(unit, name) -> StoredIssuer
     bootstrap(unit, *, issuer, audience, now) -> bool          first start; idempotent
@@ -10,14 +10,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import urlsplit
-
 from policies.model.access import Issuer, Limit, Plan
+from policies.outgoing import Networks
 from registry import signing
 from registry.audit import SYSTEM, Actor, Saved, record
-from registry.errors import Conflict, Invalid, NotFound
-from registry.names import require_slug, require_token
+from registry.errors import Conflict, NotFound
+from registry.issuer_rules import require_sound
 from registry.operators import require_admin
 from registry.plans import ANONYMOUS
 from registry.store import Unit
@@ -25,9 +23,7 @@ from registry.store.records import StoredIssuer
 
 EMBEDDED = "weighbridge"
 """Name of the embedded issuer: the registry itself."""
-ALGORITHMS = ("ES256", "EdDSA", "RS256")
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_SECRET_MEMBERS = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")  # RFC 7518 section 6: private and symmetric material
+DEFAULT_NETWORKS = Networks.parse("public,loopback")
 _ANONYMOUS_PLAN = Plan(
     name=ANONYMOUS,
     title="Calls without credentials, by peer address",
@@ -35,14 +31,22 @@ _ANONYMOUS_PLAN = Plan(
 )
 
 
-def put_issuer(unit: Unit, actor: Actor, issuer: Issuer, *, dry_run: bool = False, now: int) -> Saved[StoredIssuer]:
-    """Create or replace a foreign issuer. Admins only.
+def put_issuer(
+    unit: Unit,
+    actor: Actor,
+    issuer: Issuer,
+    *,
+    networks: Networks = DEFAULT_NETWORKS,
+    dry_run: bool = False,
+    now: int,
+) -> Saved[StoredIssuer]:
+    """Create or replace a foreign issuer. Admins only. `networks` are those that its keys may be fetched from.
 
-    Raises `Invalid`: neither or both of `jwks` and `jwks_uri`; a `jwks_uri` that is neither https nor loopback http;
-    unknown algorithms; private or symmetric key material in `jwks`. `Conflict`: the issuer belongs to another name.
+    Raises `Invalid` for whatever no gateway could use or should believe (`registry.issuer_rules`), `Conflict` when the
+    issuer belongs to another name.
     """
     require_admin(actor, "change issuers")
-    _require_sound(issuer)
+    require_sound(issuer, networks)
     after = StoredIssuer(**{name: getattr(issuer, name) for name in Issuer.__struct_fields__})
     before = unit.issuers.get(issuer.name)
     if before is not None and before.embedded:
@@ -108,51 +112,3 @@ def bootstrap(unit: Unit, *, issuer: str, audience: str, now: int) -> bool:
         record(unit, system, "plan.put", f"plans/{ANONYMOUS}", after=_ANONYMOUS_PLAN, now=now)
         changed = True
     return changed
-
-
-def _require_sound(issuer: Issuer) -> None:
-    require_slug(issuer.name, "/name", "the name of an issuer")
-    require_token(issuer.issuer, "/issuer", "the issuer", longest=500)
-    require_token(issuer.audience, "/audience", "the audience", longest=500)
-    require_token(issuer.subject_claim, "/subject_claim", "the subject claim")
-    require_token(issuer.scope_claim, "/scope_claim", "the scope claim")
-    if not issuer.algorithms:
-        raise Invalid("/algorithms", f"name at least one of {', '.join(ALGORITHMS)}")
-    for index, algorithm in enumerate(issuer.algorithms):
-        if algorithm not in ALGORITHMS:
-            raise Invalid(f"/algorithms/{index}", f"{algorithm!r} is not one of {', '.join(ALGORITHMS)}")
-    if (issuer.jwks is None) == (issuer.jwks_uri is None):
-        raise Invalid("/jwks_uri", "an issuer has either jwks or jwks_uri")
-    if issuer.jwks_uri is not None:
-        _require_safe_uri(issuer.jwks_uri)
-    else:
-        _require_public_keys(issuer.jwks or {})
-
-
-def _require_safe_uri(uri: str) -> None:
-    require_token(uri, "/jwks_uri", "the address of the keys", longest=500)
-    try:
-        parts = urlsplit(uri)
-        port_ok = parts.port is None or parts.port > 0
-    except ValueError:
-        raise Invalid("/jwks_uri", "is not an address") from None
-    safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
-    if not safe or not parts.hostname or not port_ok:
-        raise Invalid("/jwks_uri", "keys are fetched over https; http only from this machine's loopback address")
-    if parts.username is not None or parts.password is not None or parts.fragment:
-        raise Invalid("/jwks_uri", "the address carries no user, password or fragment")
-
-
-def _require_public_keys(jwks: dict[str, Any]) -> None:
-    keys = jwks.get("keys")
-    if not isinstance(keys, list) or not keys or not all(isinstance(key, dict) for key in keys):
-        raise Invalid("/jwks/keys", "must be a list of at least one key (RFC 7517 section 5)")
-    for index, key in enumerate(keys):
-        if key.get("kty") not in ("EC", "OKP", "RSA"):
-            raise Invalid(f"/jwks/keys/{index}/kty", "must be EC, OKP or RSA")
-        for member in _SECRET_MEMBERS:
-            if member in key:
-                raise Invalid(f"/jwks/keys/{index}/{member}", "is private key material; register public keys only")
-    kids = [key.get("kid") for key in keys]
-    if len(set(map(str, kids))) != len(kids):
-        raise Invalid("/jwks/keys", "every key needs a kid of its own")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from policies.outgoing import Networks
 
 
 class Settings(BaseSettings):
@@ -46,3 +48,17 @@ class Settings(BaseSettings):
     """A file with such keys instead, one on each line."""
     log: Literal["json", "console"] = "json"
     """How log lines are written, to standard error."""
+    outgoing_networks: str = "public,loopback"
+    """Where the registry connects to on an administrator's word (issuers' metadata and keys): any of ``public``,
+    ``private``, ``loopback`` and networks such as 10.20.0.0/16. Link-local addresses and clouds' metadata services are
+    refused whatever is set."""
+
+    @field_validator("outgoing_networks")
+    @classmethod
+    def _say_networks(cls, value: str) -> str:
+        Networks.parse(value)
+        return value
+
+    @property
+    def networks(self) -> Networks:
+        return Networks.parse(self.outgoing_networks)

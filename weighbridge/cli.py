@@ -15,7 +15,19 @@ from typing import Annotated
 
 import typer
 
-from weighbridge.commands import access, auditing, contracts, judging, keys, lifecycle, running, tokens, top, usage
+from weighbridge.commands import (
+    access,
+    auditing,
+    contracts,
+    issuers,
+    judging,
+    keys,
+    lifecycle,
+    running,
+    tokens,
+    top,
+    usage,
+)
 from weighbridge.errors import CommandError, Exit
 from weighbridge.printing import err
 
@@ -54,7 +66,7 @@ def _options(
     """A governed API gateway and contract registry."""
 
 
-for module in (running, contracts, judging, lifecycle, access, auditing, top, usage, keys, tokens):
+for module in (running, contracts, judging, lifecycle, access, auditing, keys, tokens, top, usage, issuers):
     module.register(app)
 
 

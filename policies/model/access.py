@@ -95,7 +95,14 @@ class RevokedToken(Struct, frozen=True, kw_only=True):
 class Issuer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who may sign tokens. Either `jwks` is embedded, or `jwks_uri` is fetched by the gateway in the background.
 
-    `issuer` is compared whole with the ``iss`` claim. `subject_claim` identifies the caller (see `Subject`).
+    `issuer` is compared whole with the ``iss`` claim. `subject_claim` identifies the caller (see `Subject`). Claims are
+    named whole, or by JSON pointer where they are nested (``/realm_access/roles``).
+
+    A token must be for `audience` or one of `audiences`, and where `required_claims` names a claim, that must be (or
+    hold) one of its values. Scopes are those of `scope_claim` and `scope_claims` together, sites those of `site_claim`
+    (``None``: tokens do not say); where `scope_map` or `site_map` is given, only what it names counts, in its words. A
+    token never grants what its application does not have. `max_lifetime` (from ``iat`` to ``exp``) and `leeway` are
+    seconds. `embedded` marks the registry itself, whose tokens name the credential they were got with.
     """
 
     name: str
@@ -107,3 +114,12 @@ class Issuer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     subject_claim: str = "client_id"
     scope_claim: str = "scope"
     token_types: tuple[str, ...] = ("at+jwt", "JWT", "")
+    audiences: tuple[str, ...] = ()
+    scope_claims: tuple[str, ...] = ()
+    scope_map: dict[str, tuple[str, ...]] = {}
+    site_claim: str | None = None
+    site_map: dict[str, tuple[str, ...]] = {}
+    required_claims: dict[str, tuple[str, ...]] = {}
+    max_lifetime: int | None = None
+    leeway: int = 10
+    embedded: bool = False

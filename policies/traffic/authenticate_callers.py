@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from policies.model.access import Application, Plan
 from policies.traffic import Caller, Problem
 from policies.traffic.limit_rate import Allowance
@@ -30,15 +32,27 @@ class Callers:
     def application(self, id_: str) -> Application | None:
         return self._applications.get(id_)
 
-    def caller(self, id_: str, credential: str, scopes: frozenset[str] | None, expires_at: float) -> Caller | None:
-        """The application as a caller. `scopes` are those of a token; ``None`` (an API key) grants all it has."""
+    def caller(
+        self,
+        id_: str,
+        credential: str,
+        scopes: frozenset[str] | None,
+        expires_at: float,
+        sites: frozenset[str] | None = None,
+    ) -> Caller | None:
+        """The application as a caller. `scopes` are those of a token; ``None`` (an API key) grants all it has. `sites`
+        are those a token is good for; ``None`` leaves the application's. Neither ever adds to what it has."""
         application = self._applications.get(id_)
         if application is None:
             return None
         granted = frozenset(application.scopes)
         if scopes is not None:
             granted &= scopes
-        return Caller(application, credential, granted, expires_at, self._of(application))
+        allowances = self._of(application)
+        if sites is not None:
+            kept = sites if application.sites is None else sites & frozenset(application.sites)
+            application = replace(application, sites=tuple(sorted(kept)))
+        return Caller(application, credential, granted, expires_at, allowances)
 
     def anonymous(self, subject: str) -> Allowance | None:
         """What a caller without subscription may do where no credentials are asked for."""

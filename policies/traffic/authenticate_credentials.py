@@ -12,6 +12,7 @@ from typing import Protocol
 from policies.traffic import Decision, Exchange, Phase, Policy, Problem, RouteFacts, policy
 from policies.traffic.authenticate_callers import REALM, ambiguous
 from policies.traffic.authorize_scopes import allows_anonymous
+from policies.traffic.authorize_site import in_query
 
 
 class Judge(Protocol):
@@ -21,7 +22,11 @@ class Judge(Protocol):
 
 
 class Credentials:
-    """Bound once per snapshot: one pass over the headers finds what was sent."""
+    """Bound once per snapshot: one pass over the headers finds what was sent.
+
+    Nothing but these two headers is ever a credential. A token in the query beside one of them is ambiguous (RFC 6750
+    section 2); one in a form body (its section 2.2) is a member of the body like any other, for the contract to judge.
+    """
 
     __slots__ = ("_keys", "_tokens")
 
@@ -42,13 +47,15 @@ class Credentials:
                 if key is not None:
                     return ambiguous("X-API-Key was sent more than once.")
                 key = value
-        if authorization is None:
-            return None if key is None else self._keys.judge(exchange, key)
-        if key is not None:
+        if authorization is None and key is None:
+            return None
+        if authorization is not None and key is not None:
             return ambiguous("Send either Authorization or X-API-Key, not both.")
-        if exchange.query and "access_token=" in exchange.query:
-            return ambiguous("Send the token in Authorization only, not in the query as well.")
-        return self._tokens.judge(exchange, authorization)
+        if exchange.query and in_query(exchange.query, "access_token"):
+            return ambiguous("Send the credential in a header only, not in the query as well.")
+        if authorization is not None:
+            return self._tokens.judge(exchange, authorization)
+        return self._keys.judge(exchange, key or b"")
 
 
 class CredentialsNeeded:

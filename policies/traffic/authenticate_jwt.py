@@ -21,14 +21,15 @@ from msgspec import Struct
 from policies.model.access import Issuer, RevokedToken, Subject
 from policies.traffic import Caller, Decision, Exchange, Policy, Problem, RouteFacts, policy
 from policies.traffic.authenticate_callers import Callers, refused
+from policies.traffic.authenticate_jwt_claims import Rules, media_type
 from policies.traffic.authenticate_jwt_keys import SUPPORTED, Key, Keys
 from policies.traffic.authenticate_jwt_reading import InvalidToken, Token, read
 
-LEEWAY = 10
-"""Seconds by which clocks may differ."""
 LONGEST = 8192
 _REMEMBERED = 50_000
-_CARRIED_KEYS = ("jwk", "jku", "x5u", "x5c", "crit", "b64", "zip")
+_FORBIDDEN = ("jwk", "jku", "x5u", "x5c", "crit", "b64", "zip", "enc")
+"""Keys that the token would bring along (RFC 8725 section 3.10), rules we would have to know, and what makes it a JWE
+(RFC 7516 section 9). ``x5t`` is but another name of a key, which some issuers send beside ``kid``: it is not read."""
 
 
 class KeySource(Protocol):
@@ -83,7 +84,7 @@ class Tokens:
         epoch: Callable[[], int] = lambda: 0,
         revoked: Iterable[RevokedToken] = (),
     ) -> None:
-        self._issuers = {issuer.issuer: (issuer, source) for issuer, source in issuers}
+        self._issuers = {issuer.issuer: (issuer, source, Rules(issuer)) for issuer, source in issuers}
         self._subjects: dict[tuple[str, str], dict[str, Subject]] = {}
         for subject in subjects:
             self._subjects.setdefault((subject.issuer, subject.subject), {})[subject.id] = subject
@@ -109,7 +110,7 @@ class Tokens:
         if caller is not None and exchange.now < caller.expires_at:
             exchange.caller = caller
             return None
-        return self._judge_new(exchange, authorization.partition(b" ")[2].strip(), digest)
+        return self._judge_new(exchange, authorization.partition(b" ")[2].strip(b" "), digest)
 
     def _judge_new(self, exchange: Exchange, token: bytes, digest: bytes) -> Decision:
         if len(token) > LONGEST:
@@ -118,7 +119,7 @@ class Tokens:
             verified = self._remembered(digest)
             if verified is None:
                 token_read = read(token)
-                issuer, source = self._issuer(token_read.claims.get("iss"))
+                issuer, source, _ = self._issuer(token_read.claims.get("iss"))
                 key = self._key(token_read, issuer, source)
                 if key is None:
                     pending = source.refresh()
@@ -136,7 +137,7 @@ class Tokens:
     ) -> Problem | None:
         await pending
         try:
-            issuer, source = self._issuer(token.claims.get("iss"))
+            issuer, source, _ = self._issuer(token.claims.get("iss"))
             key = self._key(token, issuer, source)
             if key is None:
                 raise InvalidToken("The token was signed with a key its issuer does not publish.")
@@ -145,7 +146,7 @@ class Tokens:
             return refused(str(invalid))
         return None
 
-    def _issuer(self, name: object) -> tuple[Issuer, KeySource]:
+    def _issuer(self, name: object) -> tuple[Issuer, KeySource, Rules]:
         known = self._issuers.get(name) if isinstance(name, str) else None
         if known is None:
             raise InvalidToken("The token's issuer is not known here.")
@@ -157,7 +158,7 @@ class Tokens:
         known = None if verified is None else self._issuers.get(verified.issuer)
         if verified is None or known is None:
             return None
-        issuer, source = known
+        issuer, source, _ = known
         key = source.keys.get(verified.kid)
         same_key = key is not None and key.thumbprint == verified.thumbprint
         return verified if same_key and verified.algorithm in issuer.algorithms else None
@@ -168,11 +169,14 @@ class Tokens:
         algorithm = header.get("alg")
         if not isinstance(algorithm, str) or algorithm not in issuer.algorithms or algorithm not in SUPPORTED:
             raise InvalidToken("The token's algorithm is not one of its issuer's.")
-        for name in _CARRIED_KEYS:
+        for name in _FORBIDDEN:
             if name in header:
                 raise InvalidToken(f"The token's header must not hold {name}.")
+        nested = header.get("cty", "")
+        if not isinstance(nested, str) or media_type(nested) == "jwt":
+            raise InvalidToken("The token holds another token.")
         kid = header.get("kid")
-        if kid is None:
+        if "kid" not in header:
             fitting = [key for key in source.keys.values() if algorithm in key.algorithms]
             if len(fitting) != 1:
                 raise InvalidToken("The token names no key, and its issuer has not exactly one.")
@@ -189,25 +193,27 @@ class Tokens:
         if not key.verifies(algorithm, token.signed, token.signature):
             raise InvalidToken("The token's signature is not valid.")
         typ = token.header.get("typ", "")
-        if not isinstance(typ, str):
+        if not isinstance(typ, str) or (not typ and "typ" in token.header):
             raise InvalidToken("The token's typ is not a string.")
         verified = Verified(issuer.issuer, key.kid, key.thumbprint, typ, algorithm, token.claims)
         self._memory.put(digest, verified)
         return verified
 
     def _admit(self, exchange: Exchange, digest: bytes, verified: Verified) -> None:
-        issuer, _ = self._issuer(verified.issuer)
-        expires_at = check_claims(verified, issuer, exchange.now)
+        issuer, _, rules = self._issuer(verified.issuer)
+        claims = verified.claims
+        expires_at = rules.check(verified.typ, claims, exchange.now)
         if self._revoked:
-            jti = verified.claims.get("jti")
+            jti = claims.get("jti")
             if isinstance(jti, str) and (verified.issuer, jti) in self._revoked:
                 raise InvalidToken("The token was revoked.")
-        subject = self._subject(verified.claims, issuer, exchange.now)
+        subject = self._subject(rules.subject(claims), claims, issuer, exchange.now)
         caller = self._callers.caller(
             subject.application,
             subject.id,
-            scopes_of(verified.claims.get(issuer.scope_claim)),
+            rules.scopes(claims),
             min(expires_at, inf if subject.expires_at is None else subject.expires_at),
+            rules.sites(claims),
         )
         if caller is None:
             raise InvalidToken("The token's subject is no application here.")
@@ -216,13 +222,13 @@ class Tokens:
         self._made[digest] = caller
         exchange.caller = caller
 
-    def _subject(self, claims: dict[str, Any], issuer: Issuer, now: float) -> Subject:
-        name = claims.get(issuer.subject_claim)
-        credentials = self._subjects.get((issuer.issuer, name)) if isinstance(name, str) else None
+    def _subject(self, name: str | None, claims: dict[str, Any], issuer: Issuer, now: float) -> Subject:
+        credentials = None if name is None else self._subjects.get((issuer.issuer, name))
         if not credentials:
             raise InvalidToken("The token's subject is no application here.")
-        if "cid" in claims:
-            # tokens of the embedded issuer name the secret they were bought with: they die with it
+        if issuer.embedded and "cid" in claims:
+            # tokens of the embedded issuer name the secret they were bought with: they die with it; elsewhere the claim
+            # means something else, such as the client
             cid = claims["cid"]
             live = credentials.get(cid) if isinstance(cid, str) else None
         else:
@@ -230,46 +236,6 @@ class Tokens:
         if live is None or (live.expires_at is not None and now >= live.expires_at):
             raise InvalidToken("The credential behind this token was revoked or has expired.")
         return live
-
-
-def check_claims(verified: Verified, issuer: Issuer, now: float) -> float:
-    """RFC 7519 section 4.1 and RFC 9068 section 4; returns the instant from which the token is dead."""
-    claims = verified.claims
-    typ = verified.typ.lower().removeprefix("application/")
-    if typ not in {accepted.lower() for accepted in issuer.token_types}:
-        raise InvalidToken("The token is not of a type accepted from its issuer.")
-    audience = claims.get("aud")
-    named = [audience] if isinstance(audience, str) else audience
-    if not isinstance(named, list) or not all(isinstance(a, str) for a in named) or issuer.audience not in named:
-        raise InvalidToken("The token is meant for somebody else.")
-    if "exp" not in claims:
-        raise InvalidToken("The token does not say when it expires.")
-    expires_at = _instant(claims, "exp", inf)
-    if now >= expires_at + LEEWAY:
-        raise InvalidToken("The token has expired.")
-    if now < _instant(claims, "nbf", -inf) - LEEWAY:
-        raise InvalidToken("The token is not valid yet.")
-    if now < _instant(claims, "iat", -inf) - LEEWAY:
-        raise InvalidToken("The token was issued in the future.")
-    return expires_at + LEEWAY
-
-
-def _instant(claims: dict[str, Any], name: str, absent: float) -> float:
-    if name not in claims:
-        return absent
-    value = claims[name]
-    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) == inf:
-        raise InvalidToken(f"The token's {name} is not a number.")
-    return value
-
-
-def scopes_of(claim: object) -> frozenset[str]:
-    """A scope claim is a space-separated string (RFC 8693 section 4.2); some issuers send a list."""
-    if isinstance(claim, str):
-        return frozenset(claim.split(" ")) - {""}
-    if isinstance(claim, list):
-        return frozenset(scope for scope in claim if isinstance(scope, str))
-    return frozenset()
 
 
 @policy

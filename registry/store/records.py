@@ -153,9 +153,7 @@ class StoredSubscription(Struct, frozen=True, kw_only=True):
 
 
 class StoredIssuer(Issuer, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An issuer; `embedded` marks the registry itself, whose `jwks` are compiled from its signing keys."""
-
-    embedded: bool = False
+    """An issuer; the `jwks` of the embedded one are compiled from its signing keys."""
 
     def as_issuer(self) -> Issuer:
         return Issuer(**{name: getattr(self, name) for name in Issuer.__struct_fields__})

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from policies.model.access import Issuer
-from registry import issuers, signing
+from registry import discovery, issuers, signing
 from registry.api.desk import GONE, Answer, Call, saved
 from registry.api.wire import decode, page, plain
 
 __all__ = [
     "delete_issuer",
+    "discover_issuer",
     "get_issuer",
     "list_issuers",
     "list_signing_keys",
@@ -32,7 +33,15 @@ def get_issuer(call: Call, *, issuer: str) -> Answer:
 def put_issuer(call: Call, *, issuer: str, dry_run: bool = False) -> Answer:
     wanted = decode(Issuer, call.body, name=issuer)
     with call.store.write() as unit:
-        return saved(issuers.put_issuer(unit, call.actor, wanted, dry_run=dry_run, now=call.now), plain)
+        made = issuers.put_issuer(
+            unit, call.actor, wanted, networks=call.desk.settings.networks, dry_run=dry_run, now=call.now
+        )
+    return saved(made, plain)
+
+
+async def discover_issuer(call: Call) -> Answer:
+    found = await discovery.discover(call.actor, call.body["url"], call.desk.settings.networks)
+    return Answer(plain(found))
 
 
 def delete_issuer(call: Call, *, issuer: str, dry_run: bool = False) -> Answer:

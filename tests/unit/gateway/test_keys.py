@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
+import time
 from collections.abc import AsyncIterator
+from inspect import isawaitable
 from typing import Any
 
 import httpx
@@ -13,8 +16,12 @@ import pytest
 
 from gateway import keys as module
 from gateway.keys import FetchFailed, KeyRing, RemoteKeys, fetch, may_fetch
+from policies.outgoing import Networks
+from policies.traffic.authenticate_callers import Callers
+from policies.traffic.authenticate_jwt import Memory, Tokens
 from policies.traffic.authenticate_jwt_keys import InvalidKeys
-from tests.unit.policies.traffic.tokens import issuer, jwk
+from tests.unit.policies.traffic.facts import exchange
+from tests.unit.policies.traffic.tokens import issuer, jwk, token
 
 SET = orjson.dumps({"keys": [jwk()]})
 
@@ -22,9 +29,18 @@ SET = orjson.dumps({"keys": [jwk()]})
 class Publisher:
     """An issuer's key endpoint."""
 
-    def __init__(self, body: bytes = SET, head: bytes = b"HTTP/1.1 200 OK\r\n") -> None:
+    def __init__(
+        self,
+        body: bytes = SET,
+        head: bytes = b"HTTP/1.1 200 OK\r\n",
+        *,
+        delay: float = 0.0,
+        trickles: bool = False,
+    ) -> None:
         self.body = body
         self.head = head
+        self.delay = delay
+        self.trickles = trickles
         self.fetched = 0
         self.uri = ""
         self.tasks: set[asyncio.Task[None]] = set()
@@ -54,6 +70,13 @@ class Publisher:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             await reader.readuntil(b"\r\n\r\n")
             self.fetched += 1
+            await asyncio.sleep(self.delay)
+            if self.trickles:
+                writer.write(b"HTTP/1.1 200 OK\r\n")
+            while self.trickles:
+                writer.write(b"X-A: b\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.01)
             writer.write(self.head + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(self.body) + self.body)
             await writer.drain()
 
@@ -160,6 +183,105 @@ def test_a_failed_fetch_keeps_what_there_was_and_is_tried_again(monkeypatch: pyt
     asyncio.run(body())
 
 
+def test_an_issuer_that_is_gone_for_days_is_still_asked() -> None:
+    async def body() -> None:
+        publisher = Publisher(head=b"HTTP/1.1 500 No\r\n")
+        async with publisher.serving(), httpx.AsyncClient(trust_env=False) as client:
+            source = RemoteKeys("id", publisher.uri, lambda: None)
+            source._failures = 5_000
+            asked = time.monotonic()
+            assert await source.fetch(client) is False
+            assert module.RETRY_RANGE[1] <= source.due - asked < module.RETRY_RANGE[1] + 10
+
+    asyncio.run(body())
+
+
+def test_ten_thousand_bogus_tokens_cause_one_more_fetch() -> None:
+    """As they come: through the judge, while keys are being fetched and after."""
+
+    async def body() -> None:
+        publisher = Publisher()
+        ring = KeyRing()
+        async with publisher.serving(), running(ring):
+            source = remote(ring, publisher.uri)
+            judge = Tokens([(issuer(jwks=None, jwks_uri=publisher.uri), source)], [], Callers([], []), Memory())
+
+            async def refused(number: int) -> None:
+                outcome: Any = judge.judge(exchange(), b"Bearer " + token(header={"kid": f"bogus-{number}"}))
+                problem = await outcome if isawaitable(outcome) else outcome
+                assert problem.slug == "credentials-invalid"
+
+            for start in range(0, 10_000, 500):
+                await asyncio.gather(*(refused(start + n) for n in range(500)))
+            assert publisher.fetched <= 2
+            assert set(source.keys) == {"k1"}
+
+    asyncio.run(body())
+
+
+def test_a_token_that_comes_while_keys_are_fetched_waits_for_them() -> None:
+    async def body() -> None:
+        publisher = Publisher(delay=0.05)
+        ring = KeyRing()
+        async with publisher.serving(), running(ring):
+            source = remote(ring, publisher.uri)
+            await until(lambda: source.fetching)
+            wait = source.refresh()
+            assert wait is not None
+            await wait
+            assert set(source.keys) == {"k1"}
+            assert publisher.fetched == 1
+
+    asyncio.run(body())
+
+
+def test_a_slow_issuer_keeps_no_other_from_being_heard() -> None:
+    async def body() -> None:
+        slow, quick = Publisher(delay=60.0), Publisher()
+        ring = KeyRing()
+        async with slow.serving(), quick.serving(), running(ring):
+            stuck = remote(ring, slow.uri)
+            source = remote(ring, quick.uri)
+            await until(lambda: source.keys and slow.fetched)
+            assert (ring.epoch(), stuck.fetching) == (1, True)
+            quick.body = orjson.dumps({"keys": [jwk(kid="k2", name="second")]})
+            source._asked_at = float("-inf")
+            wait = source.refresh()
+            assert wait is not None
+            await wait
+            assert set(source.keys) == {"k2"}
+            assert (ring.epoch(), stuck.fetching) == (2, True)
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize("what", ["trickle", "silence"])
+def test_an_answer_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    monkeypatch.setattr(module, "FETCH_SECONDS", 0.2)
+
+    async def attempt() -> None:
+        publisher = Publisher(delay=0.0 if what == "trickle" else 60.0, trickles=what == "trickle")
+        async with publisher.serving(), httpx.AsyncClient(trust_env=False) as client:
+            with pytest.raises(FetchFailed, match="took longer"):
+                await fetch(client, publisher.uri)
+
+    asyncio.run(attempt())
+
+
+@pytest.mark.parametrize("networks", ["public", "10.0.0.0/8"])
+def test_where_keys_may_not_be_fetched_from_none_are(networks: str, capsys: pytest.CaptureFixture[str]) -> None:
+    async def body() -> None:
+        publisher = Publisher()
+        ring = KeyRing(Networks.parse(networks))
+        async with publisher.serving(), running(ring):
+            source = remote(ring, publisher.uri)
+            await until(lambda: source.due > 0)
+            assert (publisher.fetched, source.keys) == (0, {})
+
+    asyncio.run(body())
+    assert "127.0.0.1 is loopback, which is not allowed here" in capsys.readouterr().out
+
+
 def test_what_is_no_longer_used_is_no_longer_fetched() -> None:
     ring = KeyRing()
     one = remote(ring, "http://127.0.0.1:9/one")
@@ -203,8 +325,18 @@ def test_where_keys_may_be_fetched_from(uri: str, allowed: bool) -> None:
     [
         (b"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\n", b"", "answered 302"),
         (b"HTTP/1.1 404 No\r\n", b"", "answered 404"),
-        (b"HTTP/1.1 200 OK\r\n", b"<html>", "JSONDecodeError"),
+        (b"HTTP/1.1 200 OK\r\n", b"<html>", "InvalidKeys"),
         (b"HTTP/1.1 200 OK\r\n", b"[]", "InvalidKeys"),
+        (b"HTTP/1.1 200 OK\r\n", b"", "InvalidKeys"),
+        (b"HTTP/1.1 200 OK\r\n", SET[:-1] + b',"keys":[]}', "InvalidKeys"),
+        (b"HTTP/1.1 200 OK\r\n", b"\xef\xbb\xbf" + SET, "InvalidKeys"),
+        (b"HTTP/1.1 200 OK\r\n", b"[" * 100_000, "InvalidKeys"),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n", gzip.compress(SET), "coding"),
+        (b"HTTP/1.1 304 Not Modified\r\n", b"", "answered 304"),
+        (b"HTTP/1.1 206 Partial Content\r\n", SET, "answered 206"),
+        (b"HTTP/1.1 301 Moved\r\nLocation: file:///etc/passwd\r\n", b"", "answered 301"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n", b"zz\r\n", "ProtocolError"),
+        (b"garbage\r\n", b"", "ProtocolError"),
         (b"HTTP/1.1 200 OK\r\n", b'{"keys": []}', "no key"),
         (b"HTTP/1.1 200 OK\r\n", b'{"keys": [' + b" " * 10_000_000 + b"]}", "more than"),
         (b"HTTP/1.1 200 OK\r\n", orjson.dumps({"keys": [jwk(), {"kty": "oct", "k": "c2VjcmV0"}]}), "symmetric"),

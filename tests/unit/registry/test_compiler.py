@@ -51,7 +51,7 @@ def test_a_document_of_two_versions_is_carried_once(unit: Unit) -> None:
 def test_what_only_the_registry_knows_does_not_cross(unit: Unit) -> None:
     publish(unit)
     body = snapshot.dumps(_compile(unit))
-    for word in (b"author", b"approver", b"created_at", b"created_by", b"submitted_at", b"embedded"):
+    for word in (b"author", b"approver", b"created_at", b"created_by", b"submitted_at"):
         assert word not in body
 
 

@@ -63,6 +63,23 @@ UPSTREAM = "http://127.0.0.1/x"
         ("/site_by_major/1/name", _with(site_by_major={"1": SiteParameter(place="query", name="")})),
         ("/upstreams", _with(upstreams={"DAL 2": Upstream(url=UPSTREAM)})),
         ("/upstreams", _with(upstreams={"a/b": Upstream(url=UPSTREAM)})),
+        ("/contacts/0/url", _with(contacts=(Contact(name="desk", url="javascript:alert(1)"),))),
+        ("/contacts/0/url", _with(contacts=(Contact(name="desk", url="JAVASCRIPT:alert(1)"),))),
+        ("/contacts/0/url", _with(contacts=(Contact(name="desk", url="data:text/html,x"),))),
+        ("/contacts/0/url", _with(contacts=(Contact(name="desk", url="//desk.example"),))),
+        ("/contacts/0/url", _with(contacts=(Contact(name="desk", url="https://desk.example/>;rel=x"),))),
+        ("/contacts/0/url", _with(contacts=(Contact(name="desk", url="https://desk.example/ x"),))),
+        ("/contacts/0/url", _with(contacts=(Contact(name="desk", url="https:// desk.example/"),))),
+        ("/contacts/0/url", _with(contacts=(Contact(name="desk", url="mailto:nobody"),))),
+        ("/contacts/0/url", _with(contacts=(Contact(name="desk", url="https://u:p@desk.example"),))),
+        ("/contacts/0/email", _with(contacts=(Contact(name="desk", email="desk"),))),
+        ("/contacts/0/email", _with(contacts=(Contact(name="desk", email="desk@x.example\r\nBcc: y"),))),
+        ("/upstreams/a/url", _with(upstreams={"a": Upstream(url="http://169.254.169.254/latest")})),
+        ("/upstreams/a/url", _with(upstreams={"a": Upstream(url="http://[::ffff:169.254.169.254]/")})),
+        ("/upstreams/a/url", _with(upstreams={"a": Upstream(url="http://0.0.0.0:80/")})),
+        ("/upstreams/a/url", _with(upstreams={"a": Upstream(url="http://0xa9fea9fe/")})),
+        ("/upstreams/a/url", _with(upstreams={"a": Upstream(url="http://224.0.0.1/")})),
+        ("/upstreams/a/url", _with(upstreams={"a": Upstream(url="file:///etc/passwd")})),
         ("/upstreams/a/url", _with(upstreams={"a": Upstream(url="ftp://host/x")})),
         ("/upstreams/a/url", _with(upstreams={"a": Upstream(url="http:///x")})),
         ("/upstreams/a/url", _with(upstreams={"a": Upstream(url="http://host:99999/x")})),
@@ -104,3 +121,22 @@ def test_a_contract_with_versions_is_kept(unit: Unit) -> None:
     publish(unit)
     with pytest.raises(Conflict, match="1 versions"):
         delete_contract(unit, ADMIN, "stock", now=NOW)
+
+
+@pytest.mark.parametrize(
+    "contact",
+    [
+        Contact(name="desk", email="desk@larkfield.example", url="https://larkfield.example/desk?a=b#c"),
+        Contact(name="desk", url="mailto:desk@larkfield.example"),
+        Contact(name="desk", url="http://desk.internal:8080/"),
+    ],
+)
+def test_contacts_that_are_links(unit: Unit, contact: Contact) -> None:
+    register_contract(unit, ADMIN, _with(contacts=(contact,)), now=NOW)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://10.1.2.3:8080/v{major}", "http://127.0.0.1:9", "https://stock", "http://[fd12::1]/"]
+)
+def test_upstreams_may_be_within(unit: Unit, url: str) -> None:
+    register_contract(unit, ADMIN, _with(upstreams={"a": Upstream(url=url)}), now=NOW)

@@ -6,13 +6,15 @@ import msgspec
 import pytest
 
 from policies.model.access import Issuer
+from policies.outgoing import Networks
 from registry import credentials, issuers, plans
 from registry.errors import Conflict, Forbidden, Invalid, NotFound
 from registry.store import Store, Unit, open_store
+from tests.unit.policies.traffic.tokens import jwk
 from tests.unit.registry.world import ADMIN, APPLICATION, DAY, MEMBER, NOW
 
 IDP = Issuer(name="idp", issuer="https://idp.example", audience="wb", jwks_uri="https://idp.example/jwks")
-PUBLIC = {"kty": "EC", "crv": "P-256", "x": "x", "y": "y", "kid": "1"}
+PUBLIC = jwk(kid="1")
 
 
 def _with(**changes: Any) -> Issuer:
@@ -51,6 +53,34 @@ def test_issuers_are_created_changed_and_deleted(unit: Unit) -> None:
         ("/jwks_uri", _with(jwks_uri="https://user@idp.example/jwks")),
         ("/jwks_uri", _with(jwks_uri="https:///jwks")),
         ("/jwks_uri", _with(jwks_uri="https://idp.example:port/jwks")),
+        ("/jwks_uri", _with(jwks_uri="https://169.254.169.254/jwks")),
+        ("/jwks_uri", _with(jwks_uri="https://[fd00:ec2::254]/jwks")),
+        ("/jwks_uri", _with(jwks_uri="https://10.0.0.1/jwks")),
+        ("/jwks_uri", _with(jwks_uri="https://0x7f.1/jwks")),
+        ("/jwks_uri", _with(jwks_uri="https://idp.example/jwks#x")),
+        ("/jwks_uri", _with(jwks_uri="javascript:alert(1)")),
+        ("/embedded", _with(embedded=True)),
+        ("/audiences/1", _with(audiences=("a", "b c"))),
+        ("/audiences", _with(audiences=tuple(map(str, range(21))))),
+        ("/token_types/0", _with(token_types=("at jwt",))),
+        ("/subject_claim", _with(subject_claim="/realm_access//roles")),
+        ("/subject_claim", _with(subject_claim="/a~2b")),
+        ("/scope_claims/0", _with(scope_claims=("/",))),
+        ("/scope_map/Stock.Read/0", _with(scope_map={"Stock.Read": ("stock read",)})),
+        ("/site_claim", _with(site_claim="a b")),
+        ("/site_map", _with(site_map={"0142": ("DAL-2",)})),
+        ("/required_claims/tid", _with(required_claims={"tid": ()})),
+        ("/required_claims/~1ext~1kind", _with(required_claims={"/ext/kind": ("",)})),
+        ("/max_lifetime", _with(max_lifetime=59)),
+        ("/leeway", _with(leeway=-1)),
+        ("/leeway", _with(leeway=301)),
+        ("/jwks/keys/0", _with(jwks_uri=None, jwks={"keys": [{"kty": "RSA", "kid": "1"}]})),
+        ("/jwks/keys/0", _with(jwks_uri=None, jwks={"keys": [jwk("RSA", e="AQ")]})),
+        ("/jwks/keys/0", _with(jwks_uri=None, jwks={"keys": [jwk("RSA1024")]})),
+        ("/jwks/keys/1", _with(jwks_uri=None, jwks={"keys": [PUBLIC, jwk(kid="2", y="AAAA")]})),
+        ("/jwks/keys", _with(jwks_uri=None, jwks={"keys": [jwk(kid=None), jwk(kid=None)]})),
+        ("/algorithms", _with(jwks_uri=None, jwks={"keys": [PUBLIC]}, algorithms=("RS256",))),
+        ("/algorithms", _with(jwks_uri=None, jwks={"keys": [jwk(use="enc")]})),
         ("/jwks/keys", _with(jwks_uri=None, jwks={"keys": []})),
         ("/jwks/keys", _with(jwks_uri=None, jwks={"keys": [PUBLIC, PUBLIC]})),
         ("/jwks/keys/0/kty", _with(jwks_uri=None, jwks={"keys": [{"kty": "oct", "k": "c2VjcmV0"}]})),
@@ -61,6 +91,36 @@ def test_malformed_issuers(unit: Unit, pointer: str, issuer: Issuer) -> None:
     with pytest.raises(Invalid) as caught:
         issuers.put_issuer(unit, ADMIN, issuer, now=NOW)
     assert caught.value.pointer == pointer
+
+
+def test_what_foreign_issuers_need(unit: Unit) -> None:
+    """Every rule at once, and keys for encryption beside those that sign."""
+    foreign = _with(
+        jwks_uri=None,
+        jwks={"keys": [PUBLIC, jwk("RSA", "enc", use="enc", alg="RSA-OAEP")]},
+        algorithms=("ES256", "Ed25519", "PS256"),
+        audiences=("api://stock",),
+        subject_claim="https://acme.example/app",
+        scope_claims=("/realm_access/roles", "permissions"),
+        scope_map={"Stock.Read": ("inventory:read",)},
+        site_claim="/ext/sites",
+        site_map={"0142": ("DAL-2",)},
+        required_claims={"tid": ("7f1c",)},
+        max_lifetime=86_400,
+        leeway=60,
+    )
+    issuers.put_issuer(unit, ADMIN, foreign, now=NOW)
+    kept = issuers.issuer(unit, "idp").as_issuer()
+    assert kept == foreign
+    assert kept.embedded is False
+
+
+def test_an_internal_issuer_needs_a_setting(unit: Unit) -> None:
+    internal = _with(jwks_uri="https://10.1.2.3/jwks")
+    with pytest.raises(Invalid, match="WEIGHBRIDGE_REGISTRY_OUTGOING_NETWORKS"):
+        issuers.put_issuer(unit, ADMIN, internal, now=NOW)
+    networks = Networks.parse("public,10.1.0.0/16")
+    assert issuers.put_issuer(unit, ADMIN, internal, networks=networks, now=NOW).created
 
 
 def test_the_embedded_issuer_is_not_changed_here(unit: Unit) -> None:

@@ -77,12 +77,31 @@ def test_a_key_of_an_application_that_is_gone_is_unknown() -> None:
         ([(b"authorization", b"Bearer t"), (b"authorization", b"Bearer t")], ""),
         ([(b"authorization", b"Bearer t"), (b"x-api-key", SECRET)], ""),
         ([(b"authorization", b"Bearer t")], "limit=5&access_token=t"),
+        ([(b"authorization", b"Bearer t")], "access%5Ftoken=t"),
+        ([(b"authorization", b"Bearer t")], "%61ccess_token=t"),
+        ([(b"authorization", b"Bearer t")], "access_token"),
+        ([(b"x-api-key", SECRET)], "access_token=t"),
     ],
 )
 def test_credentials_sent_twice_are_ambiguous(headers: list[tuple[bytes, bytes]], query: str) -> None:
     outcome, _ = identify(*headers, query=query)
     assert isinstance(outcome, Problem)
     assert (outcome.status, outcome.slug) == (400, "bad-request")
+
+
+@pytest.mark.parametrize("query", ["my_access_token=t", "q=access_token", "access_tokens=t", "q=%20access_token%3Dt"])
+def test_what_only_looks_like_a_token_in_the_query(query: str) -> None:
+    assert identify((b"x-api-key", SECRET), query=query)[0] is None
+
+
+def test_a_token_in_query_or_form_alone_is_no_credential() -> None:
+    made = exchange(
+        method="POST", headers=[(b"content-type", b"application/x-www-form-urlencoded")], query="access_token=t"
+    )
+    made.body = b"access_token=t"
+    tokens = Tokens()
+    assert Credentials(api_keys(), tokens).identify(made) is None
+    assert (made.caller, tokens.seen) == (None, [])
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def kids(*keys: dict[str, Any]) -> set[str | None]:
     [
         ("EC", {"ES256"}),
         ("EC384", {"ES384"}),
-        ("OKP", {"EdDSA"}),
+        ("OKP", {"EdDSA", "Ed25519"}),
         ("RSA", {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}),
     ],
 )
