@@ -17,6 +17,10 @@ def secret_digest(secret: str) -> str:
     return sha256(secret.encode()).hexdigest()
 
 
+Period = Literal["hour", "day", "week", "month"]
+"""What a quota is counted in: the hour, day, ISO week or month of the plan's time zone."""
+
+
 class Limit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """At most `requests` in any `window` seconds; with `burst`, a rate instead.
 
