@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any
@@ -23,6 +23,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from gateway.counters.memory import MemoryCounters, Slots
+from gateway.counters.quota import seconds_left
 from policies.traffic.limit_rate import Charge, CountersLost, Level, Standing
 
 PATIENCE_SECONDS = 0.05
@@ -44,16 +45,18 @@ _Take = tuple[tuple[Charge, ...], "asyncio.Future[Standing]"]
 
 
 class RedisCounters:
-    """`lost` says whether the breaker is open. Without `start`, the first take pays for the connection."""
+    """`lost` says whether the breaker is open. Without `start`, the first take pays for the connection. `wall` gives
+    unix seconds: only quotas ask for it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, wall: Callable[[], float] = time.time) -> None:
+        self._wall = wall
         # a take that failed may still have been charged: it is never sent twice
         self._client = aioredis.Redis.from_url(url, retry=Retry(NoBackoff(), 0))
         self._script = self._client.register_script(SCRIPT)
         self._queue: list[_Take] = []
         self._sending: asyncio.Task[None] | None = None
         self._probing: asyncio.Task[None] | None = None
-        self._local = MemoryCounters()
+        self._local = MemoryCounters(wall=wall)
         self.lost = False
 
     @property
@@ -127,9 +130,9 @@ class RedisCounters:
 
     async def _evaluate(self, takes: list[tuple[Charge, ...]]) -> list[Any]:
         pipeline = self._client.pipeline(transaction=False)
+        now = self._wall()
         for charges in takes:
-            keys = [PREFIX + charge.key for charge in charges]
-            terms = [n for c in charges for n in (c.requests, c.window, c.burst or 0, int(c.burst is None))]
+            keys, terms = _arguments(charges, now)
             pipeline.evalsha(self._script.sha, len(keys), *keys, *terms)
         return await pipeline.execute(raise_on_error=False)
 
@@ -188,6 +191,20 @@ async def _patience() -> AsyncIterator[None]:
             yield
         finally:
             handle.cancel()
+
+
+def _arguments(charges: tuple[Charge, ...], now: float) -> tuple[list[str], list[int]]:
+    """KEYS and ARGV of the script; `now` is unix seconds."""
+    keys: list[str] = []
+    terms: list[int] = []
+    for charge in charges:
+        keys.append(PREFIX + charge.key)
+        kind, left, held = int(charge.burst is None), 0, 1
+        if charge.until:
+            kind, left, held = 2, seconds_left(charge, now) * 1000, len(charge.pool)
+            keys += [PREFIX + key for key in charge.pool if key != charge.key]
+        terms += (charge.requests, charge.window, charge.burst or 0, kind, charge.weight, left, held)
+    return keys, terms
 
 
 def standing(charges: tuple[Charge, ...], reply: list[int]) -> Standing:

@@ -1,30 +1,42 @@
--- Take one unit from every limit, or from none. One call is one atomic step for all gateways; time is the server's.
+-- Take units from every limit, or from none. One call is one atomic step for all gateways; time is the server's.
 --
--- KEYS  one counter each
--- ARGV  four numbers per key: requests, window in seconds, burst, strict (1: never more than `requests` in any window;
---       0: a rate with `burst`)
+-- KEYS  one counter for each limit, which for a quota the other counters of its pool follow
+-- ARGV  seven numbers per limit: requests, window in seconds, burst, kind (1: never more than `requests` in any window;
+--       0: a rate with `burst`; 2: a quota), units to take, milliseconds left of a quota's period, keys of the limit
 -- Returns {wait, remaining, reset, remaining, reset, ...} in microseconds; wait is 0 when the units were taken.
 --
 -- Strict: a hash of slice number -> "count last-instant". A slice counts whole until a window has passed since its last
 -- instant, so any window of the full length is covered. Rate: one number, the theoretical arrival time of GCRA.
+-- Quota: a number, in a key that bears its period; all of a pool are held to `requests` together. When a period ends is
+-- the gateway's to say, which knows the calendar. It is kept a while longer: a gateway's clock may be set back into it.
 -- A server clock that steps back must not ban anybody: counts from the future are moved to now.
 
 local SLICES = 64
+local KEPT = 2 * 3600 * 1000
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local longest = 0
 local counters = {}
+local at, nth = 0, 1
 
-for i, key in ipairs(KEYS) do
-  local at = (i - 1) * 4
+while at < #ARGV do
+  local key = KEYS[nth]
   local requests, window = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]) * 1000000
-  local counter = {key = key, requests = requests, strict = ARGV[at + 4] == '1'}
+  local units, keys = tonumber(ARGV[at + 5]), tonumber(ARGV[at + 7])
+  local counter = {key = key, requests = requests, units = units, strict = ARGV[at + 4] == '1'}
   local wait = 0
-  if counter.strict then
+  if ARGV[at + 4] == '2' then
+    counter.left = tonumber(ARGV[at + 6])
+    counter.used = tonumber(redis.call('GET', key) or '0')
+    for other = nth + 1, nth + keys - 1 do
+      counter.used = counter.used + tonumber(redis.call('GET', KEYS[other]) or '0')
+    end
+    if counter.used + units > requests then wait = counter.left * 1000 end
+  elseif counter.strict then
     local slice = math.ceil(window / SLICES)
     local current = math.floor(now / slice)
     local entries = redis.call('HGETALL', key)
-    local total, oldest, counted = 0, nil, 0
+    local total, oldest, counted, held = 0, nil, 0, {}
     for j = 1, #entries, 2 do
       local count, last = string.match(entries[j + 1], '^(%d+) (%d+)$')
       count, last = tonumber(count), tonumber(last)
@@ -37,13 +49,23 @@ for i, key in ipairs(KEYS) do
       else
         total = total + count
         oldest = math.min(oldest or last, last)
+        held[#held + 1] = {last, count}
         if tonumber(entries[j]) == current then counted = count end
       end
     end
     counter.window, counter.current, counter.counted = window, current, counted
     counter.total, counter.oldest = total, oldest
-    if total >= requests then
-      wait = oldest and oldest + window - now or window
+    local over = total + units - requests
+    if over > 0 then
+      wait = window
+      table.sort(held, function(one, other) return one[1] < other[1] end)
+      for _, slice in ipairs(held) do
+        over = over - slice[2]
+        if over <= 0 then
+          wait = slice[1] + window - now
+          break
+        end
+      end
     end
   elseif requests < 1 then
     wait = window
@@ -54,20 +76,29 @@ for i, key in ipairs(KEYS) do
     local arrival = tonumber(redis.call('GET', key) or '0')
     arrival = math.min(math.max(arrival, now), now + tolerance)
     counter.interval, counter.tolerance, counter.arrival = interval, tolerance, arrival
-    wait = math.max(0, arrival + interval - tolerance - now)
+    wait = math.max(0, arrival + units * interval - tolerance - now)
+    if units * interval > tolerance then wait = window end
   end
   longest = math.max(longest, wait)
-  counters[i] = counter
+  counters[#counters + 1] = counter
+  at, nth = at + 7, nth + keys
 end
 
 local reply = {longest}
 for _, counter in ipairs(counters) do
   local remaining, reset
-  if counter.strict then
+  if counter.left then
     if longest == 0 then
-      redis.call('HSET', counter.key, counter.current, string.format('%d %.0f', counter.counted + 1, now))
+      counter.used = counter.used + counter.units
+      redis.call('INCRBY', counter.key, counter.units)
+      redis.call('PEXPIRE', counter.key, counter.left + KEPT)
+    end
+    remaining, reset = math.max(0, counter.requests - counter.used), counter.left * 1000
+  elseif counter.strict then
+    if longest == 0 then
+      redis.call('HSET', counter.key, counter.current, string.format('%d %.0f', counter.counted + counter.units, now))
       redis.call('PEXPIRE', counter.key, math.ceil(counter.window / 1000) + 1)
-      counter.total = counter.total + 1
+      counter.total = counter.total + counter.units
       counter.oldest = counter.oldest or now
     end
     remaining = math.max(0, counter.requests - counter.total)
@@ -76,7 +107,7 @@ for _, counter in ipairs(counters) do
     remaining, reset = 0, counter.barred
   else
     if longest == 0 then
-      counter.arrival = counter.arrival + counter.interval
+      counter.arrival = counter.arrival + counter.units * counter.interval
       local lasts = math.ceil((counter.arrival - now) / 1000)
       redis.call('SET', counter.key, string.format('%.0f', counter.arrival), 'PX', lasts)
     end

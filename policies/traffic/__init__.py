@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from policies.model.access import Application, Plan
     from policies.model.contract import Contract, Version
     from policies.model.document import Document, Operation
-    from policies.traffic.limit_rate import Allowance, Counters
+    from policies.traffic.limit_allowance import Allowance
+    from policies.traffic.limit_rate import Counters
     from policies.traffic.validate_schemas import Schemas
 
 
