@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from inspect import isawaitable
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.counters import OpenCounters
+from gateway.counters.durable import DurableCounters
 from gateway.counters.memory import MemoryCounters
 from gateway.counters.redis import RedisCounters
 from policies.model.access import Limit, Period, Plan
@@ -40,10 +42,12 @@ class Clock:
 Opened = Callable[[Callable[[], float]], OpenCounters]
 
 
-@pytest.fixture(params=["memory", "redis"])
-def opened(request: pytest.FixtureRequest) -> Opened:
+@pytest.fixture(params=["memory", "file", "redis"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
     if request.param == "memory":
         return lambda wall: MemoryCounters(wall=wall)
+    if request.param == "file":
+        return lambda wall: DurableCounters(tmp_path, wall=wall)
     url = str(request.getfixturevalue("redis_url"))
     return lambda wall: RedisCounters(url, wall=wall)
 
