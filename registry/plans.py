@@ -29,7 +29,7 @@ _ZONE = re.compile(r"[A-Z][A-Za-z0-9_+-]{1,30}(/[A-Za-z0-9_+-]{1,30}){0,2}")
 def put_plan(unit: Unit, actor: Actor, plan: Plan, *, dry_run: bool = False, now: int) -> Saved[Plan]:
     """Create or replace. Admins only. Raises `Invalid` (names, non-positive numbers, two limits of one name)."""
     require_admin(actor, "change plans")
-    _require_sound(plan)
+    require_sound(plan)
     before = unit.plans.get(plan.name)
     if before == plan:
         return Saved(plan, created=False, changed=False)
@@ -64,7 +64,8 @@ def plan(unit: Unit, name: str) -> Plan:
     return found
 
 
-def _require_sound(plan: Plan) -> None:
+def require_sound(plan: Plan) -> None:
+    """Raises `Invalid` with the pointer to what is wrong."""
     require_slug(plan.name, "/name", "the name of a plan")
     require_text(plan.title, "/title", "the title", longest=200, empty=True)
     seen: set[str] = set()
