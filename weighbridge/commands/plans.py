@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from weighbridge.commands import DryRun, FormatOption
 from weighbridge.errors import CommandError, Exit
@@ -58,7 +59,7 @@ def show(plan: Name, format: FormatOption = Format.TEXT) -> int:
     if format is Format.JSON:
         say_json(held)
         return Exit.OK
-    out.print(f"[bold]{held['name']}[/]  {held['title']}", highlight=False)
+    out.print(f"[bold]{held['name']}[/]  {escape(held['title'])}")
     out.print(f"at once        {held['max_concurrent'] or 'any number of calls'}")
     out.print(f"counters lost  {held['on_counter_loss']}")
     out.print(f"time zone      {held['time_zone']}")
@@ -83,8 +84,9 @@ def put(
     if format is Format.JSON:
         say_json(response.json())
     else:
-        verb = "would put" if dry_run else "created" if response.status_code == 201 else "put"
-        out.print(f"{verb} plan [bold]{body['name']}[/]")
+        change = response.headers["Weighbridge-Change"]
+        told = f"would be {change}" if dry_run and change != "unchanged" else change
+        out.print(f"plan [bold]{body['name']}[/]: {told}")
     return Exit.OK
 
 
