@@ -201,18 +201,25 @@ class DurableCounters:
         """Nobody waits for it. Where the disk does not take it, the units are lost: to keep them could admit twice."""
         units, lease.left, lease.ahead = lease.left, 0, LEAST_AHEAD
         if units:
-            self._ask(lease, lease.charge, needed=0, wanted=-units)
+            self._ask(lease, lease.charge, back=units)
 
     def _look_ahead(self, charge: Charge) -> None:
         lease = self._memory.lease(charge)
         if lease.runs_low(self._clock()):
-            self._ask(lease, charge, needed=1, wanted=0, ahead=lease.ahead)
+            self._ask(lease, charge, ahead=lease.ahead)
 
     def _ask(
-        self, lease: Lease, charge: Charge, *, needed: int, wanted: int, ahead: int = 0, weight: int | None = None
+        self,
+        lease: Lease,
+        charge: Charge,
+        *,
+        needed: int = 0,
+        ahead: int = 0,
+        back: int = 0,
+        weight: int | None = None,
     ) -> asyncio.Future[Grant] | None:
         """``None`` while the file is lost. What is granted is the lease's, whoever still waits for it."""
-        ask = Ask(charge.key, charge.pool, charge.requests, charge.until, needed, wanted, ahead)
+        ask = Ask(charge.key, charge.pool, charge.requests, charge.until, needed, ahead, back)
         try:
             future = self._ledger.ask(ask)
         except CountersLost:
@@ -250,9 +257,11 @@ class DurableCounters:
             asked = []
             for charge in wanting:
                 lease = self._memory.lease(charge)
-                ahead = 0 if lease.asked else lease.ahead
                 needed = charge.weight - lease.left
-                future = self._ask(lease, charge, needed=needed, wanted=needed, ahead=ahead, weight=charge.weight)
+                if needed <= 0:  # others filled it since
+                    continue
+                ahead = 0 if lease.asked else lease.ahead
+                future = self._ask(lease, charge, needed=needed, ahead=ahead, weight=charge.weight)
                 if future is None:
                     raise CountersLost
                 asked.append(future)

@@ -43,16 +43,16 @@ _log = structlog.get_logger("gateway.counters")
 
 
 class Ask(NamedTuple):
-    """Units of `key` until `until`, `needed` at least (or none), `wanted` if they can be had and, in advance, up to
-    `ahead`; what `pool` has used together stays within `most`. `wanted` below zero gives units back."""
+    """Units of `key` until `until`: all that are `needed` or none, and in advance up to `ahead`; what `pool` has used
+    together stays within `most`. With `back` so many units that were leased are given back instead."""
 
     key: str
     pool: tuple[str, ...]
     most: int
     until: int
-    needed: int
-    wanted: int
+    needed: int = 0
     ahead: int = 0
+    back: int = 0
 
 
 class Grant(NamedTuple):
@@ -151,7 +151,7 @@ class Ledger:
         loop = asyncio.get_running_loop()
         for (ask, _), grant in zip(batch, grants, strict=True):
             if grant.units > 0:
-                back = ask._replace(needed=0, wanted=-grant.units, ahead=0)
+                back = ask._replace(needed=0, ahead=0, back=grant.units)
                 self._queue.append((back, loop.create_future()))
 
     # -- in the thread ----------------------------------------------------------------------------------------------
@@ -170,7 +170,10 @@ class Ledger:
 
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:  # to open and close one that is in use would drop this process's locks on it
+            pass
         database = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             database.execute("PRAGMA journal_mode = WAL")
@@ -198,12 +201,12 @@ def _settle(database: sqlite3.Connection, ask: Ask) -> Grant:
     marks = ",".join("?" * len(ask.pool))
     row = database.execute(f"SELECT total(used) FROM quotas WHERE key IN ({marks})", ask.pool).fetchone()  # noqa: S608
     left = ask.most - int(row[0])
-    if ask.wanted < 0:
-        units = ask.wanted
+    if ask.back:
+        units = -ask.back
     elif left < ask.needed or left <= 0:
         return Grant(0, max(0, left))
     else:
-        units = min(left, max(ask.wanted, min(ask.ahead, left // SHARES)))
+        units = min(left, max(ask.needed, min(ask.ahead, left // SHARES)))
     if not units:
         return Grant(0, left)
     database.execute(

@@ -168,6 +168,24 @@ def test_idle_workers_give_back_what_they_hold(tmp_path: Path) -> None:
     run(body)
 
 
+def test_callers_that_are_late_to_ask_find_what_others_left(tmp_path: Path) -> None:
+    """A lease that was filled between the question and the asking is not taken for units to give back."""
+
+    async def body() -> None:
+        counters = opened(tmp_path)
+        late = [counters.take((quota(2000, 2),)) for _ in range(3)]
+        for outcome in late:
+            assert isawaitable(outcome)
+            assert (await outcome).retry_after is None
+            await counters._ledger.idle()
+            leased = sum(lease.left for lease in counters._memory.leases.values())
+            assert sum(written(tmp_path).values()) == 2 * (late.index(outcome) + 1) + leased
+        await counters.close()
+        assert written(tmp_path) == {"{app}:day:1:a": 6}
+
+    run(body)
+
+
 def test_a_caller_that_leaves_takes_no_units_along(tmp_path: Path) -> None:
     async def body() -> None:
         counters = opened(tmp_path)
@@ -262,7 +280,6 @@ def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
 
 
 def test_nobody_waits_for_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.05)
     monkeypatch.setattr(module, "BUSY_SECONDS", 60)
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0.0)
 
@@ -271,12 +288,14 @@ def test_nobody_waits_for_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.
         assert await admitted(counters, quota(100, 100))
         holder = sqlite3.connect(tmp_path / FILE, isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.05)
         began = asyncio.get_running_loop().time()
         outcomes = await asyncio.gather(*(take(other, quota(200)) for _ in range(20)), return_exceptions=True)
         assert {type(outcome) for outcome in outcomes} == {CountersLost}
         with pytest.raises(CountersLost):
             await take(other, quota(200, 100))  # at once
-        assert asyncio.get_running_loop().time() - began < 0.4
+        assert asyncio.get_running_loop().time() - began < 5, "for patience, and not for as long as the disk hangs"
+        monkeypatch.setattr(module, "PATIENCE_SECONDS", 10)
         holder.execute("ROLLBACK")
         holder.close()
         while True:  # until what hung has ended
@@ -296,16 +315,16 @@ def test_the_ledger_gives_all_that_is_needed_or_nothing(tmp_path: Path) -> None:
     async def body() -> None:
         ledger = Ledger(tmp_path, lambda: NOW)
 
-        async def ask(needed: int, wanted: int, ahead: int = 0) -> tuple[int, int]:
-            return tuple(await ledger.ask(Ask("k", ("k",), 100, NOW + 9, needed, wanted, ahead)))  # type: ignore[return-value]
+        async def ask(**how: int) -> tuple[int, int]:
+            return tuple(await ledger.ask(Ask("k", ("k",), 100, NOW + 9, **how)))  # type: ignore[return-value]
 
-        assert await ask(1, 1, 16) == (1, 99), "a 64th of what is left is less than one"
-        assert await ask(50, 50) == (50, 49)
-        assert await ask(50, 50) == (0, 49)
-        assert await ask(1, 60) == (49, 0)
-        assert await ask(1, 1) == (0, 0)
-        assert await ask(0, -30) == (-30, 30)
-        assert await ask(0, -500) == (-500, 100), "never below nothing"
+        assert await ask(needed=1, ahead=16) == (1, 99), "a 64th of what is left is less than one"
+        assert await ask(needed=50) == (50, 49)
+        assert await ask(needed=50) == (0, 49)
+        assert await ask(needed=49) == (49, 0)
+        assert await ask(needed=1) == (0, 0)
+        assert await ask(ahead=16) == (0, 0)
+        assert await ask(back=30) == (-30, 30)
         await ledger.close()
 
     run(body)
@@ -317,6 +336,7 @@ events = st.one_of(
     st.tuples(st.just("call"), st.integers(0, 2), st.integers(1, 4)),
     st.tuples(st.just("call"), st.integers(0, 2), st.integers(1, 4)),
     st.tuples(st.just("burst"), st.integers(0, 2), st.integers(1, 30)),
+    st.tuples(st.just("crowd"), st.integers(0, 2), st.integers(1, 30)),
     st.tuples(st.just("die"), st.integers(0, 2), st.just(0)),
     st.tuples(st.just("settle"), st.integers(0, 2), st.just(0)),
     st.tuples(st.just("clock"), st.sampled_from([-3600, -60, 60, 3600]), st.just(0)),
@@ -345,12 +365,23 @@ def test_workers_together_never_exceed_a_quota(most: int, made: list[tuple[str, 
             held = sum(one._memory.leases[charge.key].left for one in workers if charge.key in one._memory.leases)
             assert used[charge.key] + gone[charge.key] + held + weight > requests, "refused without need"
 
+        async def crowd(callers: int) -> None:
+            """At all workers at once, with weights of one to three."""
+            since = int(time.wall) // 3600 * 3600
+            charges = [quota(requests, n % 3 + 1, key=f"hour {since}", until=since + 3600) for n in range(callers)]
+            passed = await asyncio.gather(*(admitted(workers[n % 3], charge) for n, charge in enumerate(charges)))
+            for charge, passes in zip(charges, passed, strict=True):
+                used[charge.key] += charge.weight * passes
+            assert used[f"hour {since}"] <= requests or not any(passed)
+
         for event, which, amount in made:
             if event == "call":
                 await call(workers[which], amount)
             elif event == "burst":
                 for _ in range(amount):
                     await call(workers[which], 1)
+            elif event == "crowd":
+                await crowd(amount)
             elif event == "die":
                 await workers[which]._ledger.idle()
                 for key, lease in workers[which]._memory.leases.items():
