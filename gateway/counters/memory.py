@@ -81,33 +81,33 @@ class Window:
 
 class Rate:
     """GCRA: `_tat` is the theoretical arrival time of the next conforming call, `_interval` the nanoseconds a unit
-    takes, `_tolerance` how far ahead of its time a call may come."""
+    takes, `_cost` those of a call, `_tolerance` how far ahead of its time a call may come."""
 
-    __slots__ = ("_charge", "_interval", "_tat", "_tolerance")
+    __slots__ = ("_charge", "_cost", "_interval", "_tat", "_tolerance")
 
     def __init__(self) -> None:
         self._tat = 0
         self._charge: Charge | None = None
-        self._interval = self._tolerance = 0
+        self._interval = self._tolerance = self._cost = 0
 
     def wait(self, charge: Charge, now: int) -> int:
         if charge is not self._charge:  # new, of another weight, or the plan changed its terms
             self._charge = charge
             self._interval = -(-charge.window * SECOND // max(1, charge.requests))
             self._tolerance = self._interval * max(1, charge.burst or 1)
+            self._cost = self._interval * charge.weight
             # whoever was ahead by the old terms is banned by the new ones for no longer than these can ask
             self._tat = min(self._tat, now + self._tolerance)
-        units = charge.weight
-        if charge.requests < 1 or units * self._interval > self._tolerance:
+        tat, cost, tolerance = self._tat, self._cost, self._tolerance
+        if charge.requests < 1 or cost > tolerance:
             return charge.window * SECOND
-        tat = self._tat
-        ahead = (tat - now if tat > now else 0) + units * self._interval - self._tolerance
+        ahead = (tat - now if tat > now else 0) + cost - tolerance
         return ahead if ahead > 0 else 0
 
     def take(self, charge: Charge, now: int) -> Level:
         """Call it after `wait`, which takes up the terms; where one stands then."""
         tat, interval = self._tat, self._interval
-        self._tat = tat = (tat if tat > now else now) + charge.weight * interval
+        self._tat = tat = (tat if tat > now else now) + self._cost
         room = self._tolerance - tat + now
         remaining = room // interval
         return Level(charge, remaining, -(-((remaining + 1) * interval - room) // SECOND))

@@ -14,18 +14,21 @@ from policies.traffic.limit_allowance import Allowance, has_quota
 
 ANONYMOUS_PLAN = "anonymous"
 """The plan of calls without credentials, where a contract allows them; counted by peer address."""
+MOST_PEERS = 10_000
+"""Addresses without credentials that are remembered; what they have used is not forgotten with them."""
 REALM = 'Bearer realm="weighbridge"'
 
 
 class Callers:
     """The applications of one snapshot. `zones` holds the time zones of its plans by name."""
 
-    __slots__ = ("_allowances", "_anonymous", "_applications", "_plans", "_zones")
+    __slots__ = ("_allowances", "_anonymous", "_applications", "_peers", "_plans", "_zones")
 
     def __init__(
         self, applications: Iterable[Application], plans: Iterable[Plan], zones: Mapping[str, tzinfo] | None = None
     ) -> None:
         self._zones = zones
+        self._peers: dict[str, Allowance] = {}
         self._applications = {application.id: application for application in applications}
         self._plans = {plan.name: plan for plan in plans}
         self._anonymous = self._plans.get(ANONYMOUS_PLAN)
@@ -46,7 +49,14 @@ class Callers:
 
     def anonymous(self, subject: str) -> Allowance | None:
         """What a caller without subscription may do where no credentials are asked for."""
-        return None if self._anonymous is None else Allowance(self._anonymous, subject, zones=self._zones)
+        if self._anonymous is None:
+            return None
+        known = self._peers.get(subject)
+        if known is None:
+            if len(self._peers) >= MOST_PEERS:
+                del self._peers[next(iter(self._peers))]
+            known = self._peers[subject] = Allowance(self._anonymous, subject, zones=self._zones)
+        return known
 
     def _of(self, application: Application) -> dict[tuple[str, int], Allowance]:
         known = self._allowances.get(application.id)

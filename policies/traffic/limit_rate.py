@@ -138,7 +138,8 @@ class LimitRate:
 
 def exceeded(standing: Standing) -> Problem:
     """429 with ``Retry-After`` in whole seconds, never zero: a client that obeys it is admitted."""
-    spent = [level.charge for level in standing.levels if level.remaining < level.charge.weight]
+    levels = [level for level in standing.levels if level.remaining < level.charge.weight]
+    spent = [level.charge for level in levels or standing.levels]
     told = ", ".join(f"{c.name} ({c.requests} per {c.per or f'{c.window} s'})" for c in spent)
     wait = max(1, ceil(standing.retry_after or 0))
     return Problem(

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.counters.memory import MemoryCounters
 from policies.model.access import Limit, Plan, Subscription
+from policies.traffic import authenticate_callers
 from policies.traffic.authenticate_callers import Callers
 from policies.traffic.limit_allowance import Allowance
 from policies.traffic.limit_rate import Charge
@@ -163,3 +164,16 @@ def test_a_smaller_plan_counts_what_was_used_of_the_larger() -> None:
     standing = counters.take(caller.allowances["orders", 1].charges("op", NOON))
     assert standing.retry_after == 12 * HOUR
     assert left(counters, callers(80, "renamed"), ("orders", 1)) == 19
+
+
+def test_allowances_of_peers_are_made_once_and_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authenticate_callers, "MOST_PEERS", 3)
+    callers = Callers((), (Plan(name="anonymous", limits=(RATE, DAY)),))
+    first = callers.anonymous("192.0.2.1")
+    assert callers.anonymous("192.0.2.1") is first
+    made = [callers.anonymous(f"192.0.2.{n}") for n in range(2, 5)]
+    assert [callers.anonymous(f"192.0.2.{n}") for n in range(2, 5)] == made
+    again = callers.anonymous("192.0.2.1")
+    assert again is not None and first is not None
+    assert again is not first
+    assert keys(again.charges("op", NOON)) == keys(first.charges("op", NOON))
