@@ -30,10 +30,13 @@ class Allowance:
 
     __slots__ = (
         "_by_operation",
-        "_general",
+        "_charges",
         "_line",
         "_lines",
+        "_named",
+        "_shapes",
         "_since",
+        "_spans",
         "_until",
         "_zone",
         "name",
@@ -56,49 +59,54 @@ class Allowance:
         self._line = line
         self._lines = tuple(sorted({line, *lines}))
         self._zone = UTC if plan.time_zone == "UTC" or zones is None else zones[plan.time_zone]
-        self._since, self._until = -inf, inf
-        self._general: tuple[Charge, ...] = ()
+        self._shapes = _shapes(plan)
+        self._named = frozenset(plan.weights).union(*((*limit.operations, *limit.weights) for limit in plan.limits))
         self._by_operation: dict[str, tuple[Charge, ...]] = {}
+        self._charges: dict[tuple[str, int], Charge] = {}
+        self._spans: Mapping[Period, Span] = {}
+        self._since, self._until = -inf, inf
         if has_quota(plan):
             self._since = inf  # the first call says which period it is
-        else:
-            self._make({})
 
     def charges(self, operation_id: str, now: float) -> tuple[Charge, ...]:
-        """Every limit that one call of this operation counts against, quotas last. `now` is unix seconds."""
+        """Every limit that one call of this operation counts against, quotas last. `now` is unix seconds. The same
+        tuple is answered again until a period ends."""
         if not self._since <= now < self._until:
             self._turn(now)
-        return self._by_operation.get(operation_id, self._general)
+        found = self._by_operation.get(operation_id)
+        return self._make(operation_id) if found is None else found
 
     def _turn(self, now: float) -> None:
         periods = {limit.period for limit in self.plan.limits if limit.period is not None}
-        spans = {period: span(period, self._zone, now) for period in periods}
-        self._make(spans)
-        self._since = max(found.since for found in spans.values())
-        self._until = min(found.until for found in spans.values())
+        self._spans = {period: span(period, self._zone, now) for period in periods}
+        self._since = max(found.since for found in self._spans.values())
+        self._until = min(found.until for found in self._spans.values())
+        self._by_operation.clear()
+        self._charges.clear()
 
-    def _make(self, spans: Mapping[Period, Span]) -> None:
-        plan = self.plan
-        seen: dict[str, int] = {}
-        shapes = []
-        for limit in sorted(plan.limits, key=lambda limit: limit.period is not None):
-            shape = _shape(limit)
-            seen[shape] = nth = seen.get(shape, 0) + 1
-            shapes.append((limit, shape if nth == 1 else f"{shape}.{nth}"))
-        named = {operation for limit in plan.limits for operation in (*limit.operations, *limit.weights)}
-        named.update(plan.weights)
-        self._by_operation = {
-            operation: tuple(
-                self._charge(limit, shape, spans, weight)
-                for limit, shape in shapes
+    def _make(self, operation: str) -> tuple[Charge, ...]:
+        """Operations that the plan does not name share one tuple."""
+        named = operation in self._named
+        made = None if named else self._by_operation.get("")
+        if made is None:
+            made = tuple(
+                self._charge(limit, shape, weight)
+                for limit, shape in self._shapes
                 if not limit.operations or operation in limit.operations
-                if (weight := weight_of(plan, limit, operation))
+                if (weight := weight_of(self.plan, limit, operation))
             )
-            for operation in named
-        }
-        self._general = tuple(self._charge(limit, shape, spans, 1) for limit, shape in shapes if not limit.operations)
+        if not named:
+            self._by_operation[""] = made
+        self._by_operation[operation] = made
+        return made
 
-    def _charge(self, limit: Limit, shape: str, spans: Mapping[Period, Span], weight: int) -> Charge:
+    def _charge(self, limit: Limit, shape: str, weight: int) -> Charge:
+        known = self._charges.get((shape, weight))
+        if known is None:
+            known = self._charges[shape, weight] = self._new_charge(limit, shape, weight)
+        return known
+
+    def _new_charge(self, limit: Limit, shape: str, weight: int) -> Charge:
         # the braces keep all keys of a subject in one Redis Cluster slot
         until = 0
         pool: tuple[str, ...] = ()
@@ -106,7 +114,7 @@ class Allowance:
             window = limit.window or 1
             key, per = f"{{{self.subject}}}:{self.plan.name}:{shape}", f"{window} s"
         else:
-            since, until = spans[limit.period]
+            since, until = self._spans[limit.period]
             window, per = until - since, f"{limit.period}, {self.plan.time_zone}"
             pool = tuple(f"{{{self.subject}}}:{shape}:{since}:{line}" for line in self._lines)
             key = pool[self._lines.index(self._line)]
@@ -144,6 +152,17 @@ def has_quota(plan: Plan) -> bool:
 def weight_of(plan: Plan, limit: Limit, operation: str) -> int:
     """What a call of the operation costs of a limit, in units."""
     return limit.weights.get(operation, plan.weights.get(operation, 1))
+
+
+def _shapes(plan: Plan) -> tuple[tuple[Limit, str], ...]:
+    """The limits, quotas last, each with what it counts; a second one that counts the same bears a number."""
+    seen: dict[str, int] = {}
+    shapes = []
+    for limit in sorted(plan.limits, key=lambda limit: limit.period is not None):
+        shape = _shape(limit)
+        seen[shape] = nth = seen.get(shape, 0) + 1
+        shapes.append((limit, shape if nth == 1 else f"{shape}.{nth}"))
+    return tuple(shapes)
 
 
 def _shape(limit: Limit) -> str:

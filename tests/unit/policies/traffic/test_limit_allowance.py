@@ -110,6 +110,16 @@ def test_weights_are_the_limits_own_or_else_the_plans() -> None:
     assert allowance.charges("sweep", NOON)[0].policy == '"a";q=50;w=1;qu="weighbridge-units";weighbridge-cost=20'
 
 
+def test_charges_are_made_once_until_a_period_ends() -> None:
+    """Counters in Redis are leased for the very tuple."""
+    plan = Plan(name="p", limits=(DAY, Limit(name="b", requests=9, window=1, operations=("named",))))
+    allowance = Allowance(plan, "app")
+    assert allowance.charges("one", NOON) is allowance.charges("two", NOON + 1)
+    assert allowance.charges("named", NOON) is allowance.charges("named", NOON + 1)
+    assert allowance.charges("named", NOON)[-1] is allowance.charges("one", NOON)[0]
+    assert allowance.charges("one", NOON + 24 * HOUR) is not allowance.charges("one", NOON)
+
+
 # -- what was used stays used -----------------------------------------------------------------------------------------
 
 
