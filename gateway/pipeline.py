@@ -7,8 +7,10 @@ costs what changed. First Problem wins; announcing happens on every reply.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import tzinfo
 from typing import Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.binding import BoundRoute, Versions
 from gateway.router import (
@@ -22,7 +24,7 @@ from gateway.router import (
     version_unknown,
 )
 from gateway.target import AMBIGUOUS
-from policies.model.access import Issuer
+from policies.model.access import Issuer, Plan
 from policies.model.snapshot import Snapshot, SnapshotRefused
 from policies.traffic import Exchange, Problem
 from policies.traffic.authenticate_api_key import ApiKeys
@@ -63,9 +65,10 @@ class Pipeline:
             issuers = [(issuer, self.keys.source(issuer)) for issuer in snapshot.issuers]
         except InvalidKeys as invalid:
             raise SnapshotRefused(f"an issuer's keys cannot be used: {invalid}") from invalid
+        zones = zones_of(snapshot.plans)
         contracts = self._versions.bind(snapshot)
         self.keys.keep(snapshot.issuers)
-        callers = Callers(snapshot.applications, snapshot.plans)
+        callers = Callers(snapshot.applications, snapshot.plans, zones)
         credentials = Credentials(
             ApiKeys(snapshot.api_keys, callers),
             Tokens(issuers, snapshot.subjects, callers, self._memory, self.keys.epoch, snapshot.revoked_tokens),
@@ -221,6 +224,19 @@ class Table:
     ) -> Problem | None:
         assert isinstance(pending, Awaitable)
         return await pending or await _settled(self._choose(exchange, contract, segments))
+
+
+def zones_of(plans: Iterable[Plan]) -> dict[str, tzinfo]:
+    """The time zones in which plans count, read while nobody waits. Raises `SnapshotRefused` for one unknown here."""
+    zones: dict[str, tzinfo] = {}
+    for plan in plans:
+        try:
+            zones[plan.time_zone] = ZoneInfo(plan.time_zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise SnapshotRefused(
+                f"plan {plan.name}: the time zone {plan.time_zone!r} is not known here; update the package tzdata"
+            ) from error
+    return zones
 
 
 def _sent(exchange: Exchange, name: bytes) -> list[str]:

@@ -246,7 +246,7 @@ async def _work(settings: Settings, place: Place) -> int:
     telemetry = Telemetry(access, settings.access_log_share, settings.access_log_slow_seconds)
     tracer = open_tracer(settings)
     worker = Worker(settings, telemetry, tracer)
-    counters = open_counters(settings.counters_url)
+    counters = open_counters(settings.counters_url, settings.state_dir)
     await counters.start()
     pipeline = Pipeline(counters, KeyRing(Networks.parse(settings.keys_networks)), settings)
 
@@ -383,7 +383,8 @@ def _say_hello(settings: Settings, place: Place) -> None:
     _log.info("listening", host=host, port=port, workers=settings.workers)
     if settings.workers > 1 and settings.counters_url.startswith("memory:"):
         _log.warning(
-            "each worker counts for itself: limits hold per worker; set COUNTERS_URL to redis://... to count together"
+            "each worker counts rates for itself: they hold per worker, only quotas are counted together; "
+            "set COUNTERS_URL to redis://... to count all of them together"
         )
 
 

@@ -42,9 +42,10 @@ class Settings(BaseSettings):
     usage_report_seconds: float = Field(10.0, ge=0)
     """How often each worker tells the registry who called what; ``0`` never does."""
     state_dir: Path = Path(".weighbridge/gateway")
-    """The last good snapshot is kept here."""
+    """The last good snapshot is kept here, and what quotas have used where there is no Redis to keep it."""
     counters_url: str = "memory://"
-    """``memory://`` (each worker counts for itself) or ``redis://host:port/db`` (all gateways count together)."""
+    """``memory://`` (rates are counted by each worker for itself, quotas by all of one gateway together, in
+    ``state_dir``) or ``redis://host:port/db`` (all gateways count together)."""
 
     workers: int = Field(1, ge=1, le=64)
     """Processes that share the port: one for each core that is to spare."""

@@ -8,7 +8,11 @@ The plan named ``anonymous`` limits calls without credentials, by peer address.
 
 from __future__ import annotations
 
-from policies.model.access import Plan
+import re
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from policies.model.access import Limit, Plan
+from policies.model.document import escape
 from registry.audit import Actor, Saved, record
 from registry.errors import Conflict, Invalid, NotFound
 from registry.names import require_slug, require_text, require_token
@@ -18,12 +22,14 @@ from registry.store import Unit
 ANONYMOUS = "anonymous"
 _LONGEST_WINDOW = 366 * 86400
 _MOST = 1_000_000_000
+_ZONE = re.compile(r"[A-Z][A-Za-z0-9_+-]{1,30}(/[A-Za-z0-9_+-]{1,30}){0,2}")
+"""A name of the IANA database; whatever is read for it is a file of that name."""
 
 
 def put_plan(unit: Unit, actor: Actor, plan: Plan, *, dry_run: bool = False, now: int) -> Saved[Plan]:
     """Create or replace. Admins only. Raises `Invalid` (names, non-positive numbers, two limits of one name)."""
     require_admin(actor, "change plans")
-    _require_sound(plan)
+    require_sound(plan)
     before = unit.plans.get(plan.name)
     if before == plan:
         return Saved(plan, created=False, changed=False)
@@ -58,7 +64,8 @@ def plan(unit: Unit, name: str) -> Plan:
     return found
 
 
-def _require_sound(plan: Plan) -> None:
+def require_sound(plan: Plan) -> None:
+    """Raises `Invalid` with the pointer to what is wrong."""
     require_slug(plan.name, "/name", "the name of a plan")
     require_text(plan.title, "/title", "the title", longest=200, empty=True)
     seen: set[str] = set()
@@ -70,11 +77,59 @@ def _require_sound(plan: Plan) -> None:
         seen.add(limit.name)
         if not 1 <= limit.requests <= _MOST:
             raise Invalid(f"{at}/requests", f"a limit allows 1 to {_MOST} requests")
-        if not 1 <= limit.window <= _LONGEST_WINDOW:
-            raise Invalid(f"{at}/window", f"a window is 1 to {_LONGEST_WINDOW} seconds long")
-        if limit.burst is not None and not 0 <= limit.burst <= _MOST:
-            raise Invalid(f"{at}/burst", f"a burst is 0 to {_MOST} requests")
+        _require_length(limit, at)
         for place, operation in enumerate(limit.operations):
             require_token(operation, f"{at}/operations/{place}", "an operationId")
+        _require_weights(plan, limit, at)
+    for operation, weight in plan.weights.items():
+        _require_weight(operation, weight, f"/weights/{escape(operation)}")
+    _require_zone(plan.time_zone)
     if plan.max_concurrent is not None and not 1 <= plan.max_concurrent <= _MOST:
         raise Invalid("/max_concurrent", f"1 to {_MOST} calls at once")
+
+
+def _require_length(limit: Limit, at: str) -> None:
+    """A window, with or without burst, or a calendar period; never both and never neither."""
+    if limit.period is not None:
+        if limit.window is not None:
+            raise Invalid(f"{at}/window", "a limit has a window in seconds or a calendar period, not both")
+        if limit.burst is not None:
+            raise Invalid(f"{at}/burst", "a quota has no burst: add a second limit with a window for the rate")
+        return
+    if limit.window is None:
+        raise Invalid(f"{at}/window", "a limit needs a window in seconds, or a period: hour, day, week or month")
+    if not 1 <= limit.window <= _LONGEST_WINDOW:
+        raise Invalid(f"{at}/window", f"a window is 1 to {_LONGEST_WINDOW} seconds long")
+    if limit.burst is not None and not 0 <= limit.burst <= _MOST:
+        raise Invalid(f"{at}/burst", f"a burst is 0 to {_MOST} requests")
+
+
+def _require_weights(plan: Plan, limit: Limit, at: str) -> None:
+    """A call that costs more than the limit ever has at once could never be made."""
+    for operation, weight in limit.weights.items():
+        place = f"{at}/weights/{escape(operation)}"
+        _require_weight(operation, weight, place)
+        if limit.operations and operation not in limit.operations:
+            raise Invalid(place, f"the limit {limit.name} is not for {operation}; add it to operations")
+    most = limit.requests if limit.burst is None else max(1, limit.burst)
+    for operation, weight in {**plan.weights, **limit.weights}.items():
+        if weight > most and (not limit.operations or operation in limit.operations):
+            place = (
+                f"{at}/weights/{escape(operation)}" if operation in limit.weights else f"/weights/{escape(operation)}"
+            )
+            raise Invalid(place, f"{weight} units are more than the limit {limit.name} ever has at once ({most})")
+
+
+def _require_weight(operation: str, weight: int, at: str) -> None:
+    require_token(operation, at, "an operationId")
+    if not 0 <= weight <= _MOST:
+        raise Invalid(at, f"a call costs 0 (nothing) to {_MOST} units")
+
+
+def _require_zone(name: str) -> None:
+    try:
+        known = bool(_ZONE.fullmatch(name)) and ZoneInfo(name) is not None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        known = False
+    if not known:
+        raise Invalid("/time_zone", f"{name[:60]!r} is no IANA time zone; one is UTC, Europe/Berlin, America/Chicago")

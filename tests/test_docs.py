@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
+import msgspec
 import pytest
 import typer
+import yaml
 
 from policies import catalog
+from policies.model.access import Plan
 from policies.rulesets import load
+from policies.traffic.limit_allowance import Allowance
+from registry.plans import require_sound
 from tests.golden.test_compat_truth import labelled
 from weighbridge.applying import read_contract
 from weighbridge.cli import app
@@ -99,6 +105,18 @@ def test_the_contract_in_the_guide_is_one(tmp_path: Path) -> None:
     guide = (ROOT / "docs" / "guides" / "publishing.md").read_text()
     (tmp_path / "contract.yaml").write_text(guide.partition("```yaml\n")[2].partition("```")[0])
     assert read_contract(tmp_path / "contract.yaml").name == "dock-notes"
+
+
+def test_the_plan_in_the_guide_is_one(tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "guides" / "plans.md").read_text()
+    told = yaml.safe_load(guide.partition("```yaml\n")[2].partition("```")[0])
+    plan = msgspec.convert(told, Plan)
+    require_sound(plan)
+    call = Allowance(plan, "app", zones={plan.time_zone: UTC}).charges("quotePrices", 0)
+    assert {charge.name: charge.weight for charge in call} == {"rate": 1, "minute": 1, "quotes": 1, "month": 10}
+    shown = guide.partition("RateLimit-Policy: ")[2].partition(", ...")[0]
+    month = next(charge for charge in call if charge.name == "month")
+    assert month.policy == shown.replace("w=2678400", f"w={month.window}")
 
 
 def test_the_guides_name_commands_and_options_that_exist() -> None:

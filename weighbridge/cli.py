@@ -23,6 +23,7 @@ from weighbridge.commands import (
     judging,
     keys,
     lifecycle,
+    plans,
     running,
     tokens,
     top,
@@ -66,7 +67,7 @@ def _options(
     """A governed API gateway and contract registry."""
 
 
-for module in (running, contracts, judging, lifecycle, access, auditing, keys, tokens, top, usage, issuers):
+for module in (running, contracts, judging, lifecycle, access, plans, auditing, keys, tokens, top, usage, issuers):
     module.register(app)
 
 

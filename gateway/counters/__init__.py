@@ -1,4 +1,5 @@
-"""Rate counters, chosen by URL scheme: ``memory://`` (this process alone) or ``redis://`` (all gateways together).
+"""Counters, chosen by URL scheme: ``memory://`` (rates for this process alone, quotas in a file for all workers of one
+gateway) or ``redis://`` (all gateways together).
 
 Every backend keeps the promises of `policies.traffic.limit_rate.Counters`: a take charges all limits or none, a strict
 window is never exceeded wherever it starts, refused calls charge nothing.
@@ -6,8 +7,10 @@ window is never exceeded wherever it starts, refused calls charge nothing.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
+from gateway.counters.durable import DurableCounters
 from gateway.counters.memory import MemoryCounters
 from policies.traffic.limit_rate import Counters
 
@@ -15,8 +18,9 @@ from policies.traffic.limit_rate import Counters
 class OpenCounters(Counters, Protocol):
     """Counters with a lifetime: the server starts them before it accepts anybody, and closes them when it ends."""
 
-    lost: bool
-    """Whether what is shared cannot be reached, so that plans say what happens."""
+    @property
+    def lost(self) -> bool:
+        """Whether what is shared cannot be reached, so that plans say what happens."""
 
     async def start(self) -> None: ...
 
@@ -27,11 +31,12 @@ class UnknownCounters(ValueError):
     """The URL's scheme names no backend."""
 
 
-def open_counters(url: str) -> OpenCounters:
-    """Open the backend for a URL. Nothing is connected before `OpenCounters.start`. Raises `UnknownCounters`."""
+def open_counters(url: str, directory: Path | None = None) -> OpenCounters:
+    """Open the backend for a URL. Nothing is connected before `OpenCounters.start`. A backend without a server keeps
+    its quotas in `directory`. Raises `UnknownCounters`."""
     scheme = url.partition(":")[0]
     if scheme == "memory":
-        return MemoryCounters()
+        return MemoryCounters() if directory is None else DurableCounters(directory)
     if scheme in ("redis", "rediss", "unix"):
         from gateway.counters.redis import RedisCounters  # the client is loaded where it is used
 

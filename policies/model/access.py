@@ -17,29 +17,40 @@ def secret_digest(secret: str) -> str:
     return sha256(secret.encode()).hexdigest()
 
 
+Period = Literal["hour", "day", "week", "month"]
+"""What a quota is counted in: the hour, day, ISO week or month of the plan's time zone."""
+
+
 class Limit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """At most `requests` in any `window` seconds; with `burst`, a rate instead.
+    """At most `requests` units in any `window` seconds; with `burst`, a rate; with `period` instead of both, a quota.
 
     Without `burst` the promise is strict: no window of that length, wherever it starts, sees more than `requests`.
     With `burst` the limit is a GCRA: a steady `requests`/`window` with up to `burst` at once, so a window may see up to
-    `requests + burst`. `operations` restricts the limit to those operationIds (empty: every operation).
+    `requests + burst`. With `period` it is a quota: `requests` in each calendar period of the plan's time zone.
+    `operations` restricts the limit to those operationIds (empty: every operation). A call costs one unit, or what
+    `weights` says of its operation here, or else in the plan; nothing at all where that is 0.
     """
 
     name: str
     requests: int
-    window: int
+    window: int | None = None
     burst: int | None = None
     operations: tuple[str, ...] = ()
+    period: Period | None = None
+    weights: dict[str, int] = {}
 
 
 class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A named set of limits. `on_counter_loss` says what happens when the shared counters cannot be reached."""
+    """A named set of limits. `on_counter_loss` says what happens when the counters cannot be reached; `time_zone` is an
+    IANA name, and says where a quota's days begin."""
 
     name: str
     title: str = ""
     limits: tuple[Limit, ...] = ()
     max_concurrent: int | None = None
     on_counter_loss: Literal["local", "open", "closed"] = "local"
+    time_zone: str = "UTC"
+    weights: dict[str, int] = {}
 
 
 class Subscription(Struct, frozen=True, kw_only=True):

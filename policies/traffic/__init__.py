@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from policies.model.access import Application
     from policies.model.contract import Contract, Version
     from policies.model.document import Document, Operation
-    from policies.traffic.limit_rate import Allowance, Counters
+    from policies.traffic.limit_allowance import Allowance
+    from policies.traffic.limit_rate import Counters
     from policies.traffic.validate_schemas import Schemas
 
 

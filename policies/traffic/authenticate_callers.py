@@ -5,25 +5,32 @@ Shared by the authenticators. Refusals are worded here too, so that all of them 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import tzinfo
 
 from msgspec.structs import replace
 
-from policies.model.access import Application, Plan
+from policies.model.access import Application, Plan, Subscription
 from policies.traffic import Caller, Problem
-from policies.traffic.limit_rate import Allowance
+from policies.traffic.limit_allowance import Allowance, has_quota
 
 ANONYMOUS_PLAN = "anonymous"
 """The plan of calls without credentials, where a contract allows them; counted by peer address."""
+MOST_PEERS = 10_000
+"""Addresses without credentials that are remembered; what they have used is not forgotten with them."""
 REALM = 'Bearer realm="weighbridge"'
 
 
 class Callers:
-    """The applications of one snapshot."""
+    """The applications of one snapshot. `zones` holds the time zones of its plans by name."""
 
-    __slots__ = ("_allowances", "_anonymous", "_applications", "_plans")
+    __slots__ = ("_allowances", "_anonymous", "_applications", "_peers", "_plans", "_zones")
 
-    def __init__(self, applications: Iterable[Application], plans: Iterable[Plan]) -> None:
+    def __init__(
+        self, applications: Iterable[Application], plans: Iterable[Plan], zones: Mapping[str, tzinfo] | None = None
+    ) -> None:
+        self._zones = zones
+        self._peers: dict[str, Allowance] = {}
         self._applications = {application.id: application for application in applications}
         self._plans = {plan.name: plan for plan in plans}
         self._anonymous = self._plans.get(ANONYMOUS_PLAN)
@@ -56,15 +63,37 @@ class Callers:
 
     def anonymous(self, subject: str) -> Allowance | None:
         """What a caller without subscription may do where no credentials are asked for."""
-        return None if self._anonymous is None else Allowance(self._anonymous, subject)
+        if self._anonymous is None:
+            return None
+        known = self._peers.get(subject)
+        if known is None:
+            if len(self._peers) >= MOST_PEERS:
+                del self._peers[next(iter(self._peers))]
+            known = self._peers[subject] = Allowance(self._anonymous, subject, zones=self._zones)
+        return known
 
     def _of(self, application: Application) -> dict[tuple[str, int], Allowance]:
         known = self._allowances.get(application.id)
         if known is None:
-            by_plan = {s.plan: Allowance(self._plans[s.plan], application.id) for s in application.subscriptions}
-            known = {(s.contract, s.major): by_plan[s.plan] for s in application.subscriptions}
+            by_plan: dict[str, list[Subscription]] = {}
+            for subscription in application.subscriptions:
+                by_plan.setdefault(subscription.plan, []).append(subscription)
+            known = {}
+            for name, subscriptions in by_plan.items():
+                known |= self._share(self._plans[name], application.id, subscriptions)
             self._allowances[application.id] = known
         return known
+
+    def _share(self, plan: Plan, application: str, on: list[Subscription]) -> dict[tuple[str, int], Allowance]:
+        """The subscriptions that are on one plan share it; only quotas keep them apart."""
+        if not has_quota(plan):
+            shared = Allowance(plan, application)
+            return {(s.contract, s.major): shared for s in on}
+        lines = [f"{s.contract}@{s.major}" for s in on]
+        return {
+            (s.contract, s.major): Allowance(plan, application, line=line, lines=lines, zones=self._zones)
+            for s, line in zip(on, lines, strict=True)
+        }
 
 
 def refused(detail: str, *, error: str | None = "invalid_token") -> Problem:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from policies.model.access import Plan
     from policies.traffic import Caller, Fault, Problem
-    from policies.traffic.limit_rate import Allowance
+    from policies.traffic.limit_allowance import Allowance
 
 
 class Exchange:

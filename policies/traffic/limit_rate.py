@@ -1,6 +1,7 @@
 """Charge every limit of the caller's plan in one atomic take: all of them, or none.
 
-Owns the words *charge*, *standing*, *allowance* and the port to the counters; knows nothing of where they are kept.
+Owns the words *charge* and *standing* and the port to the counters; knows nothing of where they are kept, and leaves it
+to `limit_allowance` which charges a call makes.
 The subtle thing is loss: when shared counters cannot be reached, the plan says what happens, and a lost counter is
 never answered with 429 or 500.
 """
@@ -13,13 +14,15 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from policies.model.access import Limit, Plan
+from policies.model.access import Plan
 from policies.traffic import Decision, Exchange, Phase, Policy, Problem, RouteFacts, policy
 
 
 class Charge(Struct, frozen=True):
-    """One unit of one limit, to be taken under `key`. `burst` ``None`` means the strict window (see `Limit`).
+    """`weight` units of one limit, to be taken under `key`. `burst` ``None`` means the strict window (see `Limit`).
 
+    With `until` (unix seconds) it is a quota: `key` bears the calendar period that ends then, and what all keys of
+    `pool` (its own among them) have taken together stays within `requests`. `window` is then the period's length.
     `label` and `policy` are the limit's name and terms as structured-field items, ready for the reply's headers.
     """
 
@@ -30,10 +33,15 @@ class Charge(Struct, frozen=True):
     burst: int | None = None
     label: str = ""
     policy: str = ""
+    weight: int = 1
+    until: int = 0
+    pool: tuple[str, ...] = ()
+    per: str = ""
+    """The period or window in words, for people."""
 
 
 class Level(Struct, frozen=True):
-    """Where one limit stands: units left, and whole seconds until more come back."""
+    """Where one limit stands: units left, and whole seconds until more come back (a quota: until its period ends)."""
 
     charge: Charge
     remaining: int
@@ -77,40 +85,6 @@ class Counters(Protocol):
     def take(self, charges: tuple[Charge, ...]) -> Standing | Awaitable[Standing]: ...
 
 
-class Allowance:
-    """What a plan allows one subject (an application, or a peer address), with its counters' names made once."""
-
-    __slots__ = ("_by_operation", "_general", "_limits", "name", "plan", "subject")
-
-    def __init__(self, plan: Plan, subject: str) -> None:
-        self.plan = plan
-        self.subject = subject
-        self.name = f"{subject}:{plan.name}"
-        self._limits = tuple((limit, self._charge(limit)) for limit in plan.limits)
-        self._general = tuple(charge for limit, charge in self._limits if not limit.operations)
-        named = {operation for limit in plan.limits for operation in limit.operations}
-        self._by_operation = {operation: self._charges(operation) for operation in named}
-
-    def charges(self, operation_id: str) -> tuple[Charge, ...]:
-        """Every limit that one call of this operation counts against."""
-        return self._by_operation.get(operation_id, self._general)
-
-    def _charges(self, operation_id: str) -> tuple[Charge, ...]:
-        return tuple(c for limit, c in self._limits if not limit.operations or operation_id in limit.operations)
-
-    def _charge(self, limit: Limit) -> Charge:
-        # the braces keep all keys of a subject in one Redis Cluster slot; a limit whose shape changed starts afresh
-        shape = f"{limit.window}" if limit.burst is None else f"{limit.window}b"
-        key = f"{{{self.subject}}}:{self.plan.name}:{limit.name}:{shape}"
-        # a structured-field string is printable ASCII with two escapes, RFC 9651 section 3.3.3
-        name = "".join(c if " " <= c <= "~" else "?" for c in limit.name).replace("\\", "\\\\").replace('"', '\\"')
-        label = f'"{name}"'
-        policy = f"{label};q={limit.requests};w={limit.window}"
-        if limit.burst is not None:
-            policy += f";weighbridge-burst={limit.burst}"
-        return Charge(key, limit.name, limit.requests, limit.window, limit.burst, label, policy)
-
-
 class LimitRate:
     __slots__ = ("_local", "_operation", "_take")
     phase = Phase.LIMIT
@@ -124,7 +98,7 @@ class LimitRate:
         allowance = exchange.allowance
         if allowance is None:
             return None
-        charges = allowance.charges(self._operation)
+        charges = allowance.charges(self._operation, exchange.now)
         if not charges:
             return None
         try:
@@ -164,8 +138,9 @@ class LimitRate:
 
 def exceeded(standing: Standing) -> Problem:
     """429 with ``Retry-After`` in whole seconds, never zero: a client that obeys it is admitted."""
-    spent = [level.charge for level in standing.levels if level.remaining <= 0]
-    told = ", ".join(f"{c.name} ({c.requests} per {c.window} s)" for c in spent)
+    levels = [level for level in standing.levels if level.remaining < level.charge.weight]
+    spent = [level.charge for level in levels or standing.levels]
+    told = ", ".join(f"{c.name} ({c.requests} per {c.per or f'{c.window} s'})" for c in spent)
     wait = max(1, ceil(standing.retry_after or 0))
     return Problem(
         status=429,

@@ -101,6 +101,29 @@ def test_a_table_has_no_blanks_at_the_end_of_its_lines(up: Running) -> None:
     )
 
 
+def test_a_plan_is_put_shown_and_deleted(up: Running, tmp_path: Path) -> None:
+    file = tmp_path / "plan.yaml"
+    limits = "[{name: a-month, requests: 40, period: month}, {name: an-hour, requests: 9, period: hour}]"
+    file.write_text(f"{{name: e2e, title: '[red] hot', time_zone: Asia/Tokyo, weights: {{getX: 3}}, limits: {limits}}}")
+    assert up.run("plans", "put", str(file), "--dry-run").stdout == "plan e2e: would be created\n"
+    assert up.run("plans", "show", "e2e").stderr.endswith("there is no plan 'e2e'\n")
+    assert up.run("plans", "put", str(file)).stdout == "plan e2e: created\n"
+    assert up.run("plans", "put", str(file)).stdout == "plan e2e: unchanged\n"
+    shown = [line.split() for line in up.run("plans", "show", "e2e").stdout.splitlines()]
+    assert shown[0] == ["e2e", "[red]", "hot"]
+    assert ["a-month", "40", "a", "month", "(Asia/Tokyo)", "all", "calls"] in shown
+    assert ["an-hour", "9", "an", "hour", "(Asia/Tokyo)", "all", "calls"] in shown
+    assert ["getX", "3", "units", "every", "limit"] in shown
+    held = json.loads(up.run("plans", "show", "e2e", "--format", "json").stdout)
+    assert held == next(p for p in json.loads(up.run("plans", "--format", "json").stdout) if p["name"] == "e2e")
+    again = tmp_path / "again.json"
+    again.write_text(json.dumps(held))
+    assert up.run("plans", "put", str(again)).stdout == "plan e2e: unchanged\n"
+    file.write_text(file.read_text().replace("Tokyo", "Atlantis"))
+    assert "/time_zone: 'Asia/Atlantis' is no IANA time zone" in up.run("plans", "put", str(file)).stderr
+    assert up.run("plans", "delete", "e2e").stdout == "deleted plan e2e\n"
+
+
 def test_verify_names_the_version_it_took(up: Running) -> None:
     base = f"http://127.0.0.1:{up.ports[3]}/pricing/v1"
     result = answer(up, "verify", "pricing", "--base-url", base, "--examples", "2", "--max-seconds", "60")

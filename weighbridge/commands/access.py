@@ -20,7 +20,6 @@ apps = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 def register(app: typer.Typer) -> None:
     app.add_typer(apps, name="apps", help="Applications, their credentials and subscriptions.")
-    app.command()(plans)
     app.command()(token)
 
 
@@ -190,37 +189,6 @@ def _credential(application: str, kind: str, format: Format) -> int:
             markup=False,
         )
     return Exit.OK
-
-
-def plans(format: FormatOption = Format.TEXT) -> int:
-    """List the plans with their limits."""
-    items = list(_client().items("/v1/plans"))
-    if format is Format.JSON:
-        say_json(items)
-    else:
-        table(
-            ("plan", "at once", "counters lost", "limit", "admits", "of"),
-            (
-                (
-                    *((p["name"], p.get("max_concurrent"), p["on_counter_loss"]) if nth == 0 else (" ", " ", " ")),
-                    limit["name"],
-                    f"{limit['requests']} in {_span(limit['window'])}"
-                    + (f", burst {limit['burst']}" if limit.get("burst") else ""),
-                    limit.get("operations") or "all calls",
-                )
-                for p in items
-                for nth, limit in enumerate(p["limits"])
-            ),
-            empty="no plans yet",
-        )
-    return Exit.OK
-
-
-def _span(seconds: int) -> str:
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds % size == 0:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
 
 
 def token(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-DAY = 86_400
+TIME_ZONE = "America/Chicago"
+"""Larkfield's head office: when a partner's day begins."""
 
 GOOD_SKU = "CBL-THHN-12-BK"
 """Kept at every site, in another quantity each: what makes site routing visible."""
@@ -35,7 +36,7 @@ def _limits(rate: int, burst: int, quota: int | None, stock: int, check: int, po
         {"name": "notices", "requests": write, "window": 1, "operations": ["acknowledge", "announceShipment"]},
     ]
     if quota is not None:
-        limits.insert(1, {"name": "quota", "requests": quota, "window": DAY})
+        limits.insert(1, {"name": "quota", "requests": quota, "period": "day"})
     return limits
 
 
@@ -44,7 +45,7 @@ def _quoting(quotes: int, per_day: int | None) -> list[Any]:
         {"name": "quotes", "requests": quotes, "window": 1, "burst": 4 * quotes, "operations": ["quotePrices"]}
     ]
     if per_day is not None:
-        limits.append({"name": "quotes-a-day", "requests": per_day, "window": DAY, "operations": ["quotePrices"]})
+        limits.append({"name": "quotes-a-day", "requests": per_day, "period": "day", "operations": ["quotePrices"]})
     return limits
 
 
@@ -53,6 +54,7 @@ PLANS: list[dict[str, Any]] = [
         "name": "partner-standard",
         "title": "Most suppliers, small customers",
         "limits": _limits(rate=5, burst=20, quota=20_000, stock=1, check=5, poll=2, write=2),
+        "time_zone": TIME_ZONE,
         "max_concurrent": 4,
         "on_counter_loss": "local",
     },
@@ -60,6 +62,7 @@ PLANS: list[dict[str, Any]] = [
         "name": "partner-plus",
         "title": "Large customers, carriers, marketplaces",
         "limits": _limits(rate=20, burst=80, quota=250_000, stock=5, check=20, poll=10, write=10),
+        "time_zone": TIME_ZONE,
         "max_concurrent": 16,
         "on_counter_loss": "local",
     },
@@ -68,9 +71,10 @@ PLANS: list[dict[str, Any]] = [
         "title": "Prices for large customers: a scraper must not profit from a dead counter",
         "limits": [
             {"name": "rate", "requests": 20, "window": 1, "burst": 80},
-            {"name": "quota", "requests": 250_000, "window": DAY},
+            {"name": "quota", "requests": 250_000, "period": "day"},
             *_quoting(quotes=5, per_day=20_000),
         ],
+        "time_zone": TIME_ZONE,
         "max_concurrent": 16,
         "on_counter_loss": "closed",
     },

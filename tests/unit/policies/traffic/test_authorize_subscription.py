@@ -11,7 +11,7 @@ from policies.model.contract import Stage
 from policies.traffic import Problem
 from policies.traffic.authenticate_callers import Callers
 from policies.traffic.authorize_subscription import authorize_subscription
-from tests.unit.policies.traffic.facts import application, caller, document, exchange, facts, version
+from tests.unit.policies.traffic.facts import NOW, application, caller, document, exchange, facts, version
 
 
 def test_the_subscription_brings_the_plan() -> None:
@@ -56,4 +56,4 @@ def test_two_majors_on_one_plan_share_its_counters() -> None:
     both = (Subscription(contract="orders", major=1, plan="p"), Subscription(contract="prices", major=2, plan="p"))
     who = caller(application(subscriptions=both), plan=Plan(name="p", limits=(Limit(name="l", requests=1, window=1),)))
     one, two = who.allowances["orders", 1], who.allowances["prices", 2]
-    assert one.charges("x")[0].key == two.charges("y")[0].key == "{app}:p:l:1"
+    assert one.charges("x", NOW)[0].key == two.charges("y", NOW)[0].key == "{app}:p:1"

@@ -13,9 +13,10 @@ from gateway.counters.memory import MemoryCounters, Slots
 from policies.model.access import Limit, Plan
 from policies.traffic import Exchange, Policy, Problem
 from policies.traffic.announce_limits import announce_limits
+from policies.traffic.limit_allowance import Allowance
 from policies.traffic.limit_concurrency import limit_concurrency
-from policies.traffic.limit_rate import Allowance, Charge, CountersLost, Standing, limit_rate
-from tests.unit.policies.traffic.facts import document, exchange, facts, slug
+from policies.traffic.limit_rate import Charge, CountersLost, Standing, limit_rate
+from tests.unit.policies.traffic.facts import NOW, document, exchange, facts, slug
 
 STRICT = Limit(name="burst", requests=2, window=10)
 DAILY = Limit(name="daily", requests=3, window=86_400)
@@ -93,9 +94,9 @@ def test_applications_do_not_share() -> None:
 def test_a_limit_may_be_for_some_operations() -> None:
     plan = Plan(name="p", limits=(DAILY, Limit(name="tight", requests=1, window=9, burst=1, operations=("op", "x"))))
     allowance = Allowance(plan, "app")
-    assert [charge.name for charge in allowance.charges("op")] == ["daily", "tight"]
-    assert [charge.name for charge in allowance.charges("other")] == ["daily"]
-    assert [charge.key for charge in allowance.charges("op")] == ["{app}:p:daily:86400", "{app}:p:tight:9b"]
+    assert [charge.name for charge in allowance.charges("op", NOW)] == ["daily", "tight"]
+    assert [charge.name for charge in allowance.charges("other", NOW)] == ["daily"]
+    assert [charge.key for charge in allowance.charges("op", NOW)] == ["{app}:p:86400", "{app}:p:9b/575528261a72"]
 
 
 @pytest.mark.parametrize("plan", [None, Plan(name="p")])
@@ -127,8 +128,8 @@ def test_limits_are_announced_as_structured_fields() -> None:
     assert announce is not None
     announce.decide(made)
     fields = dict(made.reply_headers)
-    assert fields[b"RateLimit-Policy"] == rb'"burst";q=2;w=10, "say \"hi\" \\ ?";q=5;w=60;weighbridge-burst=2'
-    assert fields[b"RateLimit"] == rb'"burst";r=1;t=10, "say \"hi\" \\ ?";r=1;t=12'
+    assert fields[b"RateLimit-Policy"] == rb'"say \"hi\" \\ ?";q=5;w=60;weighbridge-burst=2, "burst";q=2;w=10'
+    assert fields[b"RateLimit"] == rb'"say \"hi\" \\ ?";r=1;t=12, "burst";r=1;t=10'
     uncounted = exchange()
     announce.decide(uncounted)
     assert uncounted.reply_headers == []

@@ -25,6 +25,9 @@ def test_plans_are_plans() -> None:
     # without burst the promise is strict
     assert (tight.requests, tight.window, tight.burst) == (TIGHT_REQUESTS, TIGHT_WINDOW, None)
     assert plans["partner-plus-pricing"].on_counter_loss == "closed"
+    standard = plans["partner-standard"]
+    assert [limit.requests for limit in standard.limits if limit.period == "day"] == [20_000]
+    assert standard.time_zone == "America/Chicago"
 
 
 def test_limits_name_operations_that_exist() -> None:
