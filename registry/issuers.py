@@ -29,7 +29,7 @@ from registry import compiler
 from registry.audit import SYSTEM, Actor, Saved, record
 from registry.errors import Conflict, Invalid, NotFound
 from registry.names import require_slug, require_token
-from registry.operators import require_admin
+from registry.permissions import require
 from registry.plans import ANONYMOUS
 from registry.store import Unit
 from registry.store.records import SigningKey, StoredIssuer
@@ -52,7 +52,7 @@ def put_issuer(unit: Unit, actor: Actor, issuer: Issuer, *, dry_run: bool = Fals
     Raises `Invalid`: neither or both of `jwks` and `jwks_uri`; a `jwks_uri` that is neither https nor loopback http;
     unknown algorithms; private or symmetric key material in `jwks`. `Conflict`: the issuer belongs to another name.
     """
-    require_admin(actor, "change issuers")
+    require(actor, "put_issuer", "change issuers")
     _require_sound(issuer)
     after = StoredIssuer(**{name: getattr(issuer, name) for name in Issuer.__struct_fields__})
     before = unit.issuers.get(issuer.name)
@@ -71,7 +71,7 @@ def put_issuer(unit: Unit, actor: Actor, issuer: Issuer, *, dry_run: bool = Fals
 
 def delete_issuer(unit: Unit, actor: Actor, name: str, *, dry_run: bool = False, now: int) -> None:
     """Raises `Conflict` while a credential that is not revoked names it, and for the embedded issuer."""
-    require_admin(actor, "delete issuers")
+    require(actor, "delete_issuer", "delete issuers")
     before = issuer(unit, name)
     if before.embedded:
         raise Conflict(f"{name} is the registry itself and stays")
@@ -112,7 +112,7 @@ def current_signing_key(unit: Unit) -> SigningKey:
 
 def create_signing_key(unit: Unit, actor: Actor, *, now: int) -> SigningKey:
     """A new ES256 key becomes current; the one before is retired but stays in the JWKS, so its tokens live out."""
-    require_admin(actor, "make signing keys")
+    require(actor, "rotate_signing_key", "make signing keys")
     key = _new_key(now)
     for old in signing_keys(unit):
         if old.retired_at is None:

@@ -36,6 +36,7 @@ from registry.store.records import (
     StoredWaiver,
     Team,
 )
+from registry.store.scopes import Whose
 
 R = TypeVar("R", bound=Struct)
 
@@ -159,8 +160,10 @@ class Unit:
         self._audited.append(entry)
         self._compile = compile_
 
-    def audit(self, *, subject: str | None, before: int | None, limit: int) -> list[AuditEntry]:
-        """Newest first; `subject` includes everything below it."""
+    def audit(
+        self, *, subject: str | None, before: int | None, limit: int, whose: Whose | None = None
+    ) -> list[AuditEntry]:
+        """Newest first; `subject` includes everything below it, `whose` narrows to one team or some consumers."""
         table = tables.audit
         query = select(table).order_by(table.c.seq.desc()).limit(limit)
         if subject is not None:
@@ -173,6 +176,8 @@ class Unit:
             query = query.where(or_(table.c.subject == subject, below))
         if before is not None:
             query = query.where(table.c.seq < before)
+        if whose is not None:
+            query = query.where(whose.condition())
         return [
             msgspec.convert(
                 {**{str(k): v for k, v in row.items() if k != "body"}, **msgspec.json.decode(row["body"])}, AuditEntry

@@ -41,7 +41,7 @@ def diff_documents(call: Call) -> Answer:
 
 def diff_versions(call: Call, *, contract: str, from_: str, to: str, ruleset: str | None = None) -> Answer:
     with call.store.read() as unit:
-        chosen = _ruleset(ruleset or catalogue.contract(unit, contract).ruleset, "/query/ruleset")
+        chosen = _ruleset(ruleset or catalogue.contract(unit, contract, reader=call.actor).ruleset, "/query/ruleset")
         old, new = (
             Document(catalogue.document(unit, catalogue.version(unit, contract, number, reader=call.actor).digest).tree)
             for number in (from_, to)
