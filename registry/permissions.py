@@ -149,6 +149,8 @@ def no_application(id_: str) -> NotFound:
 
 
 def _refusal(actor: Actor, action: str, doing: str, thing: Thing) -> Forbidden:
-    what = f"a {actor.role}" if actor.role not in ("admin", "auditor") else f"an {actor.role}"
-    whose = f" of the team {actor.team}" if actor.team else ""
+    what = f"an {actor.role}" if actor.role in ("admin", "auditor") else f"a {actor.role}"
+    whose = (
+        f" of the contract {actor.contract}" if actor.contract else f" of the team {actor.team}" if actor.team else ""
+    )
     return Forbidden(f"{governance.told(action, thing)} may {doing}; {actor.name} is {what}{whose}")

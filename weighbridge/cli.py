@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from weighbridge.commands import access, contracts, judging, lifecycle, running
+from weighbridge.commands import access, contracts, judging, lifecycle, operators, running
 from weighbridge.errors import CommandError, Exit
 from weighbridge.printing import err
 
@@ -54,7 +54,7 @@ def _options(
     """A governed API gateway and contract registry."""
 
 
-for module in (running, contracts, judging, lifecycle, access):
+for module in (running, contracts, judging, lifecycle, access, operators):
     module.register(app)
 
 
