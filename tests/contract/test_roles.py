@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from policies.governance import ROLES, TABLE, Reach, Role
+from registry.api import app
 from registry.api.handlers import HANDLERS
 from tests.unit.registry.api.conftest import Registry, document, surroundings  # noqa: F401
 
@@ -365,3 +366,74 @@ def test_lists_hold_what_may_be_seen_and_nothing_else(still: World, path: str) -
         for role in roles
     }
     assert held == roles
+
+
+UNTOLD: dict[Role, tuple[str, ...]] = {
+    "partner": ("brightwater", "tills", "bea", "orders", "tally", "silver", "127.0.0.1:9", "otto", "mia"),
+    "partner-manager": ("brightwater", "tills", "bea", "otto", "mia"),
+    "reader": ("oakhurst", "brightwater", "tills", "ollie", "bea", "otto", "mia"),
+    "robot": ("brightwater", "tills", "bea", "orders", "tally", "silver", "otto", "mia"),
+    "member": ("tills/subscriptions", "ollie", "bea", "otto"),
+}
+"""Words that no answer to anything that is read, one's own or not, may hold."""
+
+
+@pytest.mark.parametrize("role", UNTOLD)
+def test_nothing_that_is_read_tells_of_others(still: World, role: Role) -> None:
+    told = []
+    for action, case in CASES.items():
+        if case.method != "GET" or case.before is not None:
+            continue
+        for mine in (True, False):
+            things = {**still.things[mine]}
+            things["operator"] = things["person" if role == "partner-manager" else "colleague"]
+            path = "/v1" + case.path.format(**things)
+            answer = still.call("GET", path, key=still.keys[role])
+            if answer.is_success:
+                told += [(action, word, answer.text) for word in UNTOLD[role] if word in answer.text.lower()]
+    assert told == []
+
+
+READ_ONLY = {
+    "owner", "stage", "approver", "approved_at", "author", "created_by", "created_at", "role", "team", "digest", "id",
+    "key", "secret", "revoked_at", "embedded", "revision", "actor", "is_admin", "major", "published_at", "block",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("action", [action for action, case in CASES.items() if case.body is not None])
+def test_no_body_sets_what_is_not_its_to_set(still: World, action: str) -> None:
+    """Every member of what the operation answers with, and what is sensitive anywhere, unless the body has it."""
+    case, things = (
+        CASES[action],
+        {**still.things[True], "audience": "partner", "waiver": "0" * 12, "operator": "0" * 12},
+    )
+    given = body_of(case, "admin", things)
+    operation = _operation(action.partition(".")[0])
+    taken = set(_members(operation["requestBody"]["content"]["application/json"]["schema"]))
+    answered = set()
+    for status, response in operation["responses"].items():
+        if status.startswith("2") and "content" in response:
+            answered |= set(_members(response["content"]["application/json"]["schema"]))
+    wrong = []
+    assert set(given) <= taken
+    for name in sorted((READ_ONLY | answered) - taken):
+        answer = still.call(case.method, "/v1" + case.path.format(**things), json={**given, name: "x"})
+        if answer.status_code != 400 or name not in answer.text:
+            wrong.append((name, answer.status_code, answer.text[:200]))
+    assert wrong == []
+
+
+def _operation(name: str) -> dict[str, Any]:
+    return next(
+        item[method]
+        for item in app.specification()["paths"].values()
+        for method in ("get", "put", "post", "delete")
+        if item.get(method, {}).get("operationId") == name
+    )
+
+
+def _members(schema: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in schema:
+        schema = app.specification()["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    members: dict[str, Any] = schema.get("properties", {})
+    return members
