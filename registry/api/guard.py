@@ -79,7 +79,7 @@ class Guard:
                 receive = await _read(scope, receive, most=MAX_OPEN_BODY)
             else:
                 app = self._governed
-                scope[ACTOR] = await self._door.admit(scope, *operation)
+                await self._door.admit(scope, *operation)
                 receive = await _read(scope, receive, by_default=b"json")
             if method == "HEAD":
                 scope["method"] = "GET"
@@ -88,6 +88,7 @@ class Guard:
             pass  # nobody is left to be answered
         except Exception as error:
             await reply.fail(error)
+        actor = {"actor": scope[ACTOR].name} if ACTOR in scope else {}
         milliseconds = round((time.perf_counter() - started) * 1000, 1)
         _log.info(
             "request",
@@ -96,6 +97,7 @@ class Guard:
             path=scope["path"],
             status=reply.status,
             ms=milliseconds,
+            **actor,
         )
 
     def _route(self, scope: Scope) -> tuple[str, str] | None:

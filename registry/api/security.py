@@ -1,6 +1,6 @@
 """Who asks, found out before anything of a request but its head is read.
 
-    Door(desk).admit(scope, operation, doing) -> Actor      raises Problem 401, 429; Forbidden
+    Door(desk).admit(scope, operation, doing)               raises Problem 401, 429; Unauthenticated, Forbidden
     actor_of(token, request)                                named in the specification as ``x-bearerInfoFunc``
 
 Wrong keys are counted by source, and by the id that they name. Who sent too many is told 429 instead of 401, but a
@@ -38,11 +38,11 @@ class Door:
         self._is_guessable = key is not None and len(key.get_secret_value()) < UNGUESSABLE
         self._bootstrap, self._sources, self._ids = (Attempts(per_source=most, per_name=most) for _ in range(3))
 
-    async def admit(self, scope: Scope, operation: str, doing: str) -> Actor:
-        """The actor, when its role may do this to anything at all; which things is for the doing functions."""
-        actor = await self._actor(scope)
-        permissions.require_role(actor, operation, doing)
-        return actor
+    async def admit(self, scope: Scope, operation: str, doing: str) -> None:
+        """Puts the actor into the scope, when its role may do this to anything at all; to which things is for the doing
+        functions to say."""
+        scope[ACTOR] = await self._actor(scope)
+        permissions.require_role(scope[ACTOR], operation, doing)
 
     async def _actor(self, scope: Scope) -> Actor:
         token = _bearer(scope)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -131,8 +133,6 @@ def test_nothing_of_a_body_is_read_before_it_is_known_who_sent_it(registry: Regi
 
 
 def _raw(registry: Registry, key: str | None, receive: Any) -> list[Any]:
-    import asyncio
-
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -193,6 +193,15 @@ def test_what_has_a_validator_is_kept_by_who_asked_alone(registry: Registry) -> 
     assert answer.headers["cache-control"] == "private, no-cache"
     assert registry.call("GET", "/v1/snapshot").headers.get_list("cache-control") == ["no-cache"]
     assert registry.call("GET", "/.well-known/jwks.json").headers["cache-control"] == "public, max-age=60"
+
+
+def test_what_was_asked_is_logged_with_who_asked(
+    registry: Registry, operator: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    registry.problem("PUT", "/v1/teams/a", 403, "FORBIDDEN", key=operator, json={})
+    line = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert (line["actor"], line["status"], line["path"]) == ("ada", 403, "/v1/teams/a")
 
 
 def test_a_refused_key_is_logged_with_its_source_and_without_the_key(
