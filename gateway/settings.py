@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     registry_url: str = "http://127.0.0.1:8080"
     """Where the snapshot is fetched; https outside one machine."""
     registry_key: SecretStr = SecretStr("")
-    """A management key of any role, for the snapshot feed."""
+    """A management key of the role `gateway`, for the snapshot feed."""
     state_dir: Path = Path(".weighbridge/gateway")
     """The last good snapshot is kept here."""
     counters_url: str = "memory://"
