@@ -39,17 +39,7 @@ def serve(settings: Settings) -> int:
     try:
         with store.write() as unit:
             issuers.bootstrap(unit, issuer=settings.issuer, audience=settings.audience, now=desk.now())
-        config = uvicorn.Config(
-            app.create(desk),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=bool(settings.trusted_proxies),
-            forwarded_allow_ips=settings.trusted_proxies,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-            lifespan="on",
-        )
-        server = _Server(config, desk)
+        server = _Server(configured(desk), desk)
         host, port = listener.getsockname()[:2]
         structlog.get_logger("registry").info("listening", address=f"http://{host}:{port}")
         server.run(sockets=[listener])
@@ -59,6 +49,21 @@ def serve(settings: Settings) -> int:
         listener.close()
         store.close()
     return 0
+
+
+def configured(desk: Desk) -> uvicorn.Config:
+    """How the API is served. Left to itself, uvicorn believes whatever address a process on this machine claims to ask
+    for, and wrong keys are counted by address."""
+    return uvicorn.Config(
+        app.create(desk),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(desk.settings.trusted_proxies),
+        forwarded_allow_ips=desk.settings.trusted_proxies,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        lifespan="on",
+    )
 
 
 class _Server(uvicorn.Server):
