@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from starlette.testclient import TestClient
 
 from registry.api import app
 from registry.api.desk import Desk
+from registry.api.guard import Guard
 from tests.unit.registry.api.conftest import KEY, Registry
 
 WRONG = f"wbo_{'0' * 12}_{'0' * 64}"
@@ -214,3 +216,10 @@ def test_a_refused_key_is_logged_with_its_source_and_without_the_key(
     assert '"source": "testclient"' in told
     assert operator.split("_")[1] in told
     assert "5" * 64 not in told
+
+
+def test_a_registry_does_not_start_with_an_operation_of_which_nobody_said_who_may(registry: Registry) -> None:
+    tree = deepcopy(app.specification())
+    tree["paths"]["/teams"]["get"]["operationId"] = "list_everything"
+    with pytest.raises(KeyError, match="list_everything has no row"):
+        Guard(tree, registry.client.app, registry.client.app, registry.desk)
