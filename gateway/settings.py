@@ -37,8 +37,7 @@ class Settings(BaseSettings):
     registry_url: str = "http://127.0.0.1:8080"
     """Where the snapshot is fetched; https outside one machine."""
     registry_key: SecretStr = SecretStr("")
-    """A management key with the role ``gateway``, for the snapshot feed and the usage reports. Keys of other roles read
-    the feed, too, and those of admins report."""
+    """A management key of the role ``gateway``, for the snapshot feed and the usage reports."""
     usage_report_seconds: float = Field(10.0, ge=0)
     """How often each worker tells the registry who called what; ``0`` never does."""
     state_dir: Path = Path(".weighbridge/gateway")

@@ -155,7 +155,8 @@ class Snapshots(Generic[T]):
             return False
         if reply.status_code in (401, 403):
             raise RegistryRefused(
-                f"the registry answered {reply.status_code}: set WEIGHBRIDGE_GATEWAY_REGISTRY_KEY to a management key"
+                f"the registry answered {reply.status_code}: set WEIGHBRIDGE_GATEWAY_REGISTRY_KEY to a management key "
+                "of the role gateway"
             )
         if reply.status_code != 200:
             raise RegistryRefused(f"the registry answered {reply.status_code}")

@@ -1,9 +1,9 @@
 """The audit log: every change is one row, written with the change and with the snapshot that makes it effective.
 
-    Actor(name, role, team=None)                    who does something
+    Actor(name, role, team=None, ...)               who does something
     Saved[T](record, created, changed)              what came of a create-or-replace
     record(unit, actor, action, subject, ...)       one audit row, and a new snapshot when the unit commits
-    entries(unit, *, subject, before, limit) -> Page    newest first, by cursor
+    entries(unit, *, subject, before, limit, reader) -> Page    newest first, by cursor
     exported(unit, *, after, limit) -> list[bytes]      oldest first, a line of JSON each, chained (`registry.chain`)
 
 The log is append-only: nothing here or in the store edits or deletes a row. It never holds a secret, nor the digest of
@@ -18,9 +18,13 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec import Struct
 
+from policies import governance
+from policies.governance import Reach, Role, Thing
+from policies.model.contract import Audience
 from registry import chain, compiler
 from registry.store import Unit
-from registry.store.records import AuditEntry, Credential, Operator, Role, SigningKey
+from registry.store.records import AuditEntry, Credential, Operator, SigningKey
+from registry.store.scopes import Whose
 
 T = TypeVar("T")
 
@@ -30,11 +34,15 @@ SYSTEM = "registry"
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts. `team` is set for members."""
+    """Who acts. `team` is for maintainers, members and robots, `contract` for robots, `consumers` and `audience` for
+    partners and their managers: see `policies.governance`."""
 
     name: str
     role: Role
     team: str | None = None
+    contract: str | None = None
+    consumers: tuple[str, ...] | None = None
+    audience: Audience | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +101,35 @@ def record(
     unit.append_audit(entry, compile_)
 
 
-def entries(unit: Unit, *, subject: str | None = None, before: int | None = None, limit: int = 50) -> Page:
-    """Newest first. `subject` selects that subject and everything below it (``contracts/shipment``)."""
-    found = unit.audit(subject=subject, before=before, limit=limit + 1)
+def entries(
+    unit: Unit,
+    *,
+    subject: str | None = None,
+    before: int | None = None,
+    limit: int = 50,
+    reader: Actor | None = None,
+) -> Page:
+    """Newest first. `subject` selects that subject and everything below it (``contracts/shipment``).
+
+    A `reader` of one team or consumer is shown what concerns what that team or consumer has now; of what is gone,
+    admins and auditors know.
+    """
+    found = unit.audit(subject=subject, before=before, limit=limit + 1, whose=_whose(unit, reader))
     return Page(tuple(found[:limit]), found[limit - 1].seq if len(found) > limit else None)
 
 
 def exported(unit: Unit, *, after: int = 0, limit: int = 1000) -> list[bytes]:
     """Lines of JSON, oldest first, of the rows behind the one with the sequence number `after`."""
     return [chain.line(msgspec.to_builtins(entry)) for entry in unit.audit_after(after, limit)]
+
+
+def _whose(unit: Unit, reader: Actor | None) -> Whose | None:
+    if reader is None or governance.may(reader, "list_audit"):
+        return None
+    if governance.reach(reader.role, "list_audit") is Reach.TEAM:
+        return Whose(team=reader.team)
+    things = [Thing(consumer=entry.id, audience=entry.audience) for entry in unit.consumers.all()]
+    return Whose(consumers=tuple(t.consumer for t in things if t.consumer and governance.may(reader, "list_audit", t)))
 
 
 def _plain(thing: Struct | None) -> dict[str, Any] | None:

@@ -38,15 +38,7 @@ def serve(settings: Settings) -> int:
     desk = Desk(store, settings)
     try:
         upkeep.begin(store, settings, desk.keyring, now=desk.now())
-        config = uvicorn.Config(
-            app.create(desk),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-            lifespan="on",
-        )
-        server = _Server(config, desk)
+        server = _Server(configured(desk), desk)
         host, port = listener.getsockname()[:2]
         structlog.get_logger("registry").info("listening", address=f"http://{host}:{port}")
         server.run(sockets=[listener])
@@ -56,6 +48,21 @@ def serve(settings: Settings) -> int:
         listener.close()
         store.close()
     return 0
+
+
+def configured(desk: Desk) -> uvicorn.Config:
+    """How the API is served. Left to itself, uvicorn believes whatever address a process on this machine claims to ask
+    for, and wrong keys are counted by address."""
+    return uvicorn.Config(
+        app.create(desk),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(desk.settings.trusted_proxies),
+        forwarded_allow_ips=desk.settings.trusted_proxies,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        lifespan="on",
+    )
 
 
 class _Server(uvicorn.Server):

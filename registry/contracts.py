@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 from policies import outgoing, rulesets
 from policies.model.contract import Contact, Contract, SiteParameter, Upstream
+from registry import operators, permissions
 from registry.audit import Actor, Saved, record
-from registry.errors import Conflict, Invalid, NotFound
+from registry.errors import Conflict, Invalid
 from registry.names import require_slug, require_text, require_token
-from registry.operators import require_owner
 from registry.store import Unit
 
 _LONGEST_TIMEOUT = 3600.0
@@ -32,8 +32,9 @@ def register_contract(
     _require_sound(contract)
     before = unit.contracts.get(contract.name)
     if before is not None:
-        require_owner(actor, before.owner, f"change {contract.name}")
-    require_owner(actor, contract.owner, f"register contracts owned by {contract.owner}")
+        permissions.contract(unit, actor, "put_contract", f"change {contract.name}", contract.name)
+    doing = f"register contracts owned by {contract.owner}"
+    permissions.require(actor, "put_contract", doing, permissions.of_contract(contract))
     if unit.teams.get(contract.owner) is None:
         raise Invalid("/owner", f"there is no team {contract.owner!r}")
     if before == contract:
@@ -44,15 +45,15 @@ def register_contract(
         unit.contracts.put(contract)
         subject = f"contracts/{contract.name}"
         record(unit, actor, "contract.register", subject, before=before, after=contract, now=now)
+        if before is not None and before.owner != contract.owner:
+            reason = f"{contract.name} belongs to {contract.owner} now"
+            operators.revoke_robots(unit, actor, contract.name, reason=reason, now=now)
     return Saved(contract, created=before is None, changed=True)
 
 
 def delete_contract(unit: Unit, actor: Actor, name: str, *, dry_run: bool = False, now: int) -> None:
     """Raises `Conflict` while the contract has any version: what was published is never forgotten."""
-    before = unit.contracts.get(name)
-    if before is None:
-        raise NotFound(f"there is no contract {name!r}")
-    require_owner(actor, before.owner, f"delete {name}")
+    before = permissions.contract(unit, actor, "delete_contract", f"delete {name}", name)
     if count := unit.versions.count(contract=name):
         raise Conflict(f"{name} has {count} versions; a contract with versions is never deleted")
     if dry_run:
@@ -61,6 +62,7 @@ def delete_contract(unit: Unit, actor: Actor, name: str, *, dry_run: bool = Fals
         unit.waivers.delete(waiver.id)
     unit.contracts.delete(name)
     record(unit, actor, "contract.delete", f"contracts/{name}", before=before, now=now)
+    operators.revoke_robots(unit, actor, name, reason=f"{name} is deleted", now=now)
 
 
 def _require_no_partners(unit: Unit, name: str) -> None:

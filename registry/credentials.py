@@ -23,10 +23,10 @@ from typing import Any
 import msgspec
 
 from policies.model.access import secret_digest
+from registry import permissions
 from registry.audit import Actor, Saved, record
 from registry.errors import Conflict, Invalid, NotFound, Unauthenticated
 from registry.names import require_text
-from registry.operators import require_admin
 from registry.public_keys import accepted, thumbprint
 from registry.store import Unit
 from registry.store.records import Credential, CredentialKind
@@ -55,14 +55,13 @@ class Issued:
 def create_api_key(
     unit: Unit, actor: Actor, application: str, *, label: str = "", expires_at: int | None = None, now: int
 ) -> Issued:
-    """Admins only."""
     return _issue(unit, actor, application, "api-key", "wbk", label=label, expires_at=expires_at, now=now)
 
 
 def create_client_secret(
     unit: Unit, actor: Actor, application: str, *, label: str = "", expires_at: int | None = None, now: int
 ) -> Issued:
-    """Admins only. An application may hold several, so that one can be replaced without a gap."""
+    """An application may hold several, so that one can be replaced without a gap."""
     return _issue(unit, actor, application, "client-secret", "wbs", label=label, expires_at=expires_at, now=now)
 
 
@@ -76,16 +75,16 @@ def add_public_key(
     expires_at: int | None = None,
     now: int,
 ) -> Saved[Credential]:
-    """What is signed with the private half proves the application (``private_key_jwt``). Idempotent. Admins only.
+    """What is signed with the private half proves the application (``private_key_jwt``). Idempotent.
 
     Raises `Invalid` (see `public_keys.accepted`), and `Conflict` for a key that was registered before: one key speaks
     for one application, and a revoked one for none. Or the application has a live key of that ``kid``.
     """
+    permissions.application(unit, actor, "create_credential", "create credentials", application)
     jwk = accepted(public_jwk)
     digest = "jwk:" + thumbprint(jwk)
     for other in unit.credentials.all(application=application, kind="public-key", revoked_at=None):
         if other.digest == digest and (other.label, other.expires_at, other.public_jwk) == (label, expires_at, jwk):
-            require_admin(actor, "create credentials")
             return Saved(other, created=False, changed=False)
         if other.public_jwk is not None and other.public_jwk["kid"] == jwk["kid"] and other.is_live(now):
             raise Conflict(
@@ -125,6 +124,7 @@ def add_subject(
 
     Raises `Conflict` when the subject speaks for another application already, `NotFound`, `Invalid` (embedded issuer).
     """
+    permissions.require_role(actor, "create_credential.subject", "bind subjects of foreign issuers")
     _require_sound(unit, actor, application, label, expires_at, now)
     require_text(subject, "/subject", "the subject", longest=255)
     found = unit.issuers.get(issuer)
@@ -134,7 +134,12 @@ def add_subject(
         raise Invalid("/issuer", "the registry's own tokens are got with a client secret; create one instead")
     for other in unit.credentials.all(issuer=issuer, subject=subject, revoked_at=None):
         if other.application != application:
-            raise Conflict(f"that subject of {issuer} speaks for the application {other.application} already")
+            held = unit.applications.get(other.application)
+            known = held is not None and permissions.sees(
+                actor, "get_application", permissions.of_application(unit, held)
+            )
+            whom = f"the application {other.application}" if known else "another application"
+            raise Conflict(f"that subject of {issuer} speaks for {whom} already")
         if other.expires_at == expires_at and other.label == label:
             return Saved(other, created=False, changed=False)
         after = msgspec.structs.replace(other, expires_at=expires_at, label=label)
@@ -157,14 +162,15 @@ def add_subject(
     return Saved(credential, created=True, changed=True)
 
 
-def credentials(unit: Unit, application: str) -> list[Credential]:
+def credentials(unit: Unit, application: str, *, reader: Actor | None = None) -> list[Credential]:
     """Newest first, also revoked and expired ones."""
-    _require_application(unit, application)
+    _require_seen(unit, application, reader)
     found = unit.credentials.all(application=application)
     return sorted(found, key=lambda credential: (-credential.created_at, credential.id))
 
 
-def credential(unit: Unit, application: str, id_: str) -> Credential:
+def credential(unit: Unit, application: str, id_: str, *, reader: Actor | None = None) -> Credential:
+    _require_seen(unit, application, reader)
     found = unit.credentials.get(id_)
     if found is None or found.application != application:
         raise NotFound(f"the application {application!r} has no credential {id_!r}")
@@ -172,8 +178,8 @@ def credential(unit: Unit, application: str, id_: str) -> Credential:
 
 
 def revoke(unit: Unit, actor: Actor, application: str, id_: str, *, reason: str | None = None, now: int) -> Credential:
-    """Effective at the gateways with the next snapshot. Idempotent. Admins only."""
-    require_admin(actor, "revoke credentials")
+    """Effective at the gateways with the next snapshot. Idempotent."""
+    permissions.application(unit, actor, "revoke_credential", "revoke credentials", application)
     before = credential(unit, application, id_)
     if before.revoked_at is not None:
         return before
@@ -230,8 +236,7 @@ def _issue(
 
 
 def _require_sound(unit: Unit, actor: Actor, application: str, label: str, expires_at: int | None, now: int) -> None:
-    require_admin(actor, "create credentials")
-    _require_application(unit, application)
+    permissions.application(unit, actor, "create_credential", "create credentials", application)
     require_text(label, "/label", "the label", longest=200, empty=True)
     if expires_at is not None and expires_at <= now:
         raise Invalid("/expires_at", "the expiry is not in the future")
@@ -240,9 +245,11 @@ def _require_sound(unit: Unit, actor: Actor, application: str, label: str, expir
         raise Conflict(f"the application {application} has {_MOST_LIVE} live credentials; revoke one first")
 
 
-def _require_application(unit: Unit, application: str) -> None:
-    if unit.applications.get(application) is None:
-        raise NotFound(f"there is no application {application!r}")
+def _require_seen(unit: Unit, application: str, reader: Actor | None) -> None:
+    if reader is not None:
+        permissions.application(unit, reader, "list_credentials", "read credentials", application)
+    elif unit.applications.get(application) is None:
+        raise permissions.no_application(application)
 
 
 def _subject(credential: Credential) -> str:

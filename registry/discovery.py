@@ -18,8 +18,8 @@ from policies.traffic.authenticate_jwt_keys import InvalidKeys, prepare
 from registry.audit import Actor
 from registry.errors import Invalid, Undiscovered
 from registry.issuer_rules import ALGORITHMS, require_fetchable
-from registry.operators import require_admin
 from registry.outgoing import Unreachable, fetch_json
+from registry.permissions import require
 
 _WELL_KNOWN = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
 
@@ -40,7 +40,7 @@ async def discover(actor: Actor, url: str, networks: Networks) -> Discovered:
     Raises `Invalid` for an address that is not fetched from, `Undiscovered` when it does not answer with metadata of
     that very issuer, or its keys cannot be used.
     """
-    require_admin(actor, "discover issuers")
+    require(actor, "discover_issuer", "discover issuers")
     require_fetchable(url, "/url", networks)
     if "?" in url:
         raise Invalid("/url", "an issuer has no query (OpenID Connect Core section 2)")

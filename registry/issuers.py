@@ -16,7 +16,7 @@ from registry import signing
 from registry.audit import SYSTEM, Actor, Saved, record
 from registry.errors import Conflict, NotFound
 from registry.issuer_rules import require_sound
-from registry.operators import require_admin
+from registry.permissions import require
 from registry.plans import ANONYMOUS
 from registry.store import Unit
 from registry.store.records import StoredIssuer
@@ -45,7 +45,7 @@ def put_issuer(
     Raises `Invalid` for whatever no gateway could use or should believe (`registry.issuer_rules`), `Conflict` when the
     issuer belongs to another name.
     """
-    require_admin(actor, "change issuers")
+    require(actor, "put_issuer", "change issuers")
     require_sound(issuer, networks)
     after = StoredIssuer(**{name: getattr(issuer, name) for name in Issuer.__struct_fields__})
     before = unit.issuers.get(issuer.name)
@@ -64,7 +64,7 @@ def put_issuer(
 
 def delete_issuer(unit: Unit, actor: Actor, name: str, *, dry_run: bool = False, now: int) -> None:
     """Raises `Conflict` while a credential that is not revoked names it, and for the embedded issuer."""
-    require_admin(actor, "delete issuers")
+    require(actor, "delete_issuer", "delete issuers")
     before = issuer(unit, name)
     if before.embedded:
         raise Conflict(f"{name} is the registry itself and stays")

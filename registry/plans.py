@@ -1,7 +1,7 @@
 """How much an application may call: plans and their limits.
 
     put_plan(unit, actor, plan, *, dry_run, now) -> Saved[Plan]     delete_plan(unit, actor, name, *, now)
-    plans(unit) -> list[Plan]                                       plan(unit, name) -> Plan
+    plans(unit, *, reader) -> list[Plan]                            plan(unit, name, *, reader) -> Plan
 
 The plan named ``anonymous`` limits calls without credentials, by peer address.
 """
@@ -16,7 +16,7 @@ from policies.model.document import escape
 from registry.audit import Actor, Saved, record
 from registry.errors import Conflict, Invalid, NotFound
 from registry.names import require_slug, require_text, require_token
-from registry.operators import require_admin
+from registry.permissions import of_subscription, require, sees
 from registry.store import Unit
 
 ANONYMOUS = "anonymous"
@@ -28,7 +28,7 @@ _ZONE = re.compile(r"[A-Z][A-Za-z0-9_+-]{1,30}(/[A-Za-z0-9_+-]{1,30}){0,2}")
 
 def put_plan(unit: Unit, actor: Actor, plan: Plan, *, dry_run: bool = False, now: int) -> Saved[Plan]:
     """Create or replace. Admins only. Raises `Invalid` (names, non-positive numbers, two limits of one name)."""
-    require_admin(actor, "change plans")
+    require(actor, "put_plan", "change plans")
     require_sound(plan)
     before = unit.plans.get(plan.name)
     if before == plan:
@@ -41,7 +41,7 @@ def put_plan(unit: Unit, actor: Actor, plan: Plan, *, dry_run: bool = False, now
 
 def delete_plan(unit: Unit, actor: Actor, name: str, *, dry_run: bool = False, now: int) -> None:
     """Raises `Conflict` while a subscription is on it, and for ``anonymous``."""
-    require_admin(actor, "delete plans")
+    require(actor, "delete_plan", "delete plans")
     before = plan(unit, name)
     if name == ANONYMOUS:
         raise Conflict("the plan anonymous limits calls without credentials and stays; change its limits instead")
@@ -52,14 +52,21 @@ def delete_plan(unit: Unit, actor: Actor, name: str, *, dry_run: bool = False, n
         record(unit, actor, "plan.delete", f"plans/{name}", before=before, now=now)
 
 
-def plans(unit: Unit) -> list[Plan]:
-    """By name."""
-    return unit.plans.all()
+def plans(unit: Unit, *, reader: Actor | None = None) -> list[Plan]:
+    """By name. A partner sees those that its applications are on."""
+    return [plan for plan in unit.plans.all() if _is_seen(unit, plan.name, reader)]
 
 
-def plan(unit: Unit, name: str) -> Plan:
+def _is_seen(unit: Unit, plan: str, reader: Actor | None) -> bool:
+    if sees(reader, "list_plans"):
+        return True
+    subscriptions = unit.subscriptions.all(plan=plan)
+    return any(sees(reader, "list_plans", of_subscription(unit, subscription)) for subscription in subscriptions)
+
+
+def plan(unit: Unit, name: str, *, reader: Actor | None = None) -> Plan:
     found = unit.plans.get(name)
-    if found is None:
+    if found is None or not _is_seen(unit, name, reader):
         raise NotFound(f"there is no plan {name!r}")
     return found
 

@@ -18,13 +18,12 @@ from policies import rulesets
 from policies.lifecycle import Action, Transition
 from policies.model.contract import Stage
 from policies.model.document import Document
-from registry import catalogue, evidence, waivers
+from registry import evidence, permissions, waivers
 from registry.audit import Actor, record
 from registry.contracts import delete_contract, register_contract
 from registry.errors import Conflict, Invalid
 from registry.evidence import Publication
 from registry.names import require_text, semver
-from registry.operators import require_owner
 from registry.store import Unit
 from registry.store.records import StoredVersion
 
@@ -59,8 +58,8 @@ def publish(
     may be a read unit. Raises `NotFound` (contract), `Invalid` (number), `Conflict` (number taken by another digest),
     `Forbidden`, `Rejected` (also of a dry run).
     """
-    contract = catalogue.contract(unit, contract_name)
-    require_owner(actor, contract.owner, f"publish versions of {contract_name}")
+    doing = f"publish versions of {contract_name}"
+    contract = permissions.contract(unit, actor, "publish_version", doing, contract_name)
     require_text(summary, "/summary", "the summary", empty=True)
     document = parsed.document
     number = _number(document, number)
@@ -73,6 +72,8 @@ def publish(
     judged = evidence.judge(unit, contract, number, document, ruleset)
     touched = evidence.touched(unit, contract_name, int(number.partition(".")[0]), judged=judged, now=now)
     author = before.author if before is not None and before.digest == document.digest else actor.name
+    if stage == "published":
+        permissions.require_approver(unit, actor, contract, author)
     version = StoredVersion(
         contract=contract_name,
         number=number,

@@ -23,7 +23,8 @@ class Settings(BaseSettings):
     database_url: str = Field("sqlite:///.weighbridge/registry.db", repr=False)  # may carry a password
     """Where the registry keeps everything: ``sqlite:///FILE`` or ``postgresql://USER:PASSWORD@HOST/DATABASE``."""
     admin_key: SecretStr | None = Field(None, min_length=16)
-    """The bootstrap key of the platform admin; create operators with it, then unset it."""
+    """The bootstrap key of the platform admin, 32 random characters or more; create operators with it, then unset it. A
+    shorter one is not taken from a source that sent too many wrong keys."""
     issuer: str = "http://127.0.0.1:8080"
     """Issuer of the tokens that the registry signs: its own external address."""
     audience: str = "weighbridge"
@@ -46,6 +47,11 @@ class Settings(BaseSettings):
     Several, the current one first, are parted by commas. SQLite does without: a file is made beside the database."""
     secrets_key_file: Path | None = None
     """A file with such keys instead, one on each line."""
+    key_guesses: int = Field(20, ge=1, le=1_000_000)
+    """Wrong management keys that one source (an IPv4 address, an IPv6 /64) may send in a minute before it gets 429, and
+    as many guesses at one operator's key, wherever they come from."""
+    trusted_proxies: str = ""
+    """Addresses of proxies, with commas between, whose ``X-Forwarded-For`` says who asks; without, nobody's does."""
     log: Literal["json", "console"] = "json"
     """How log lines are written, to standard error."""
     outgoing_networks: str = "public,loopback"

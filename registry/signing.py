@@ -36,7 +36,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 from registry import compiler
 from registry.audit import SYSTEM, Actor, record
 from registry.errors import Conflict, NotFound
-from registry.operators import require_admin
+from registry.permissions import require
 from registry.public_keys import accepted, thumbprint
 from registry.sealing import Keyring, is_sealed
 from registry.store import Unit
@@ -79,7 +79,7 @@ def rotate(
     unit: Unit, actor: Actor, keyring: Keyring, *, algorithm: Algorithm = "ES256", lead: int, now: int
 ) -> SigningKey:
     """A new key, to sign from `lead` seconds on; until then the ones before it do. Admins only."""
-    require_admin(actor, "make signing keys")
+    require(actor, "rotate_signing_key", "make signing keys")
     begins_at = now + lead
     key = _new_key(keyring, algorithm, begins_at, now)
     for old in keys(unit):
@@ -97,7 +97,7 @@ def withdraw(unit: Unit, actor: Actor, kid: str, *, reason: str | None = None, n
 
     Raises `Conflict` for the key that signs now: tokens would be refused that were got a moment ago.
     """
-    require_admin(actor, "withdraw signing keys")
+    require(actor, "withdraw_signing_key", "withdraw signing keys")
     key = unit.signing_keys.get(kid)
     if key is None:
         raise NotFound(f"there is no signing key {kid!r}")

@@ -2,17 +2,17 @@
 
     put_consumer(unit, actor, consumer, *, dry_run, now) -> Saved[Consumer]
     delete_consumer(unit, actor, id, *, dry_run, now)
-    consumers(unit, *, after, limit) -> list[Consumer]          consumer(unit, id) -> Consumer
+    consumers(unit, *, after, limit, reader) -> list[Consumer]  consumer(unit, id, *, reader) -> Consumer
     put_application(unit, actor, application, *, dry_run, now) -> Saved[RegisteredApplication]
     delete_application(unit, actor, id, *, reason, dry_run, now)      with its credentials and subscriptions
-    applications(unit, *, consumer, after, limit) -> list[RegisteredApplication]
-    application(unit, id) -> RegisteredApplication
+    applications(unit, *, consumer, after, limit, reader) -> list[RegisteredApplication]
+    application(unit, id, *, reader) -> RegisteredApplication
     subscribe(unit, actor, application, contract, major, plan, *, dry_run, now) -> Saved[StoredSubscription]
     unsubscribe(unit, actor, application, contract, major, *, reason, now)
-    subscriptions(unit, *, application, contract, major) -> list[StoredSubscription]
+    subscriptions(unit, *, application, contract, major, reader) -> list[StoredSubscription]
 
-Consumers and applications are the admins' affair; the team that owns a contract may also subscribe applications to it
-and end those subscriptions.
+Lists and single reads take a `reader` and show what it may see; inside the registry there is none. Who may do what is
+in `policies.governance`.
 """
 
 from __future__ import annotations
@@ -21,21 +21,26 @@ from typing import Any
 
 import msgspec
 
+from policies.governance import NOTHING
 from policies.model.contract import Stage
+from registry import permissions
 from registry.audit import Actor, Saved, record
 from registry.errors import Conflict, Invalid, NotFound
 from registry.names import require_slug, require_text, require_token
-from registry.operators import require_admin, require_owner
 from registry.store import Unit
 from registry.store.records import Consumer, RegisteredApplication, StoredSubscription
 
 
 def put_consumer(unit: Unit, actor: Actor, consumer: Consumer, *, dry_run: bool = False, now: int) -> Saved[Consumer]:
     """Create or replace. Raises `Invalid` (id is not a slug), `Forbidden`."""
-    require_admin(actor, "change consumers")
+    doing = "change consumers"
+    permissions.require_role(actor, "put_consumer", doing)
     require_slug(consumer.id, "/id", "the id of a consumer")
     require_text(consumer.name, "/name", "the name", longest=200)
     before = unit.consumers.get(consumer.id)
+    if before is not None:
+        permissions.consumer(unit, actor, "put_consumer", doing, consumer.id)
+    permissions.require(actor, "put_consumer", doing, permissions.of_consumer(consumer))
     if before == consumer:
         return Saved(consumer, created=False, changed=False)
     if not dry_run:
@@ -45,9 +50,12 @@ def put_consumer(unit: Unit, actor: Actor, consumer: Consumer, *, dry_run: bool 
 
 
 def delete_consumer(unit: Unit, actor: Actor, id_: str, *, dry_run: bool = False, now: int) -> None:
-    """Raises `Conflict` while it has applications."""
-    require_admin(actor, "delete consumers")
-    before = consumer(unit, id_)
+    """Raises `Conflict` while it has applications, or people with keys: these would be let in to whoever is given the
+    id next."""
+    before = permissions.consumer(unit, actor, "delete_consumer", "delete consumers", id_)
+    keys = [entry.name for entry in unit.operators.all(revoked_at=None) if id_ in (entry.consumers or ())]
+    if keys:
+        raise Conflict(f"operators still speak for the consumer {id_}: {', '.join(keys[:5])}; revoke them first")
     if held := unit.applications.all(consumer=id_, limit=5):
         raise Conflict(f"the consumer {id_} still has applications: {', '.join(entry.id for entry in held)}")
     if not dry_run:
@@ -55,15 +63,18 @@ def delete_consumer(unit: Unit, actor: Actor, id_: str, *, dry_run: bool = False
         record(unit, actor, "consumer.delete", f"consumers/{id_}", before=before, now=now)
 
 
-def consumers(unit: Unit, *, after: str | None = None, limit: int | None = None) -> list[Consumer]:
+def consumers(
+    unit: Unit, *, after: str | None = None, limit: int | None = None, reader: Actor | None = None
+) -> list[Consumer]:
     """By id; `after` is the last id of the page before."""
-    return unit.consumers.all(after=after, limit=limit)
+    found = unit.consumers.all(after=after, limit=limit)
+    return [entry for entry in found if permissions.sees(reader, "list_consumers", permissions.of_consumer(entry))]
 
 
-def consumer(unit: Unit, id_: str) -> Consumer:
+def consumer(unit: Unit, id_: str, *, reader: Actor | None = None) -> Consumer:
     found = unit.consumers.get(id_)
-    if found is None:
-        raise NotFound(f"there is no consumer {id_!r}")
+    if found is None or not permissions.sees(reader, "get_consumer", permissions.of_consumer(found)):
+        raise permissions.no_consumer(id_)
     return found
 
 
@@ -75,9 +86,13 @@ def put_application(
     Raises `Invalid` (also for an unknown consumer or a pin on an unknown contract), `Conflict` (the id belongs to
     another consumer).
     """
-    require_admin(actor, "change applications")
-    _require_sound(unit, application)
+    doing = "change applications"
+    permissions.require_role(actor, "put_application", doing)
     before = unit.applications.get(application.id)
+    if before is not None:
+        permissions.application(unit, actor, "put_application", doing, application.id)
+    _require_sound(unit, actor, application)
+    permissions.require(actor, "put_application", doing, permissions.of_application(unit, application))
     if before == application:
         return Saved(application, created=False, changed=False)
     if before is not None and before.consumer != application.consumer:
@@ -93,8 +108,7 @@ def delete_application(
     unit: Unit, actor: Actor, id_: str, *, reason: str | None = None, dry_run: bool = False, now: int
 ) -> None:
     """Ends its subscriptions and deletes its credentials with it; previews and rollouts forget it."""
-    require_admin(actor, "delete applications")
-    before = application(unit, id_)
+    before = permissions.application(unit, actor, "delete_application", "delete applications", id_)
     if dry_run:
         return
     for subscription in unit.subscriptions.all(application=id_):
@@ -114,18 +128,30 @@ def delete_application(
 
 
 def applications(
-    unit: Unit, *, consumer: str | None = None, after: str | None = None, limit: int | None = None
+    unit: Unit,
+    *,
+    consumer: str | None = None,
+    after: str | None = None,
+    limit: int | None = None,
+    reader: Actor | None = None,
 ) -> list[RegisteredApplication]:
     """By id; `after` is the last id of the page before."""
-    if consumer is None:
-        return unit.applications.all(after=after, limit=limit)
-    return unit.applications.all(after=after, limit=limit, consumer=consumer)
+    equals = {} if consumer is None else {"consumer": consumer}
+    found = unit.applications.all(after=after, limit=limit, **equals)
+    if reader is None:
+        return found
+    seen = {
+        entry.id
+        for entry in consumers(unit)
+        if permissions.sees(reader, "list_applications", permissions.of_consumer(entry))
+    }
+    return [entry for entry in found if entry.consumer in seen]
 
 
-def application(unit: Unit, id_: str) -> RegisteredApplication:
+def application(unit: Unit, id_: str, *, reader: Actor | None = None) -> RegisteredApplication:
     found = unit.applications.get(id_)
-    if found is None:
-        raise NotFound(f"there is no application {id_!r}")
+    if found is None or not permissions.sees(reader, "get_application", permissions.of_application(unit, found)):
+        raise permissions.no_application(id_)
     return found
 
 
@@ -145,13 +171,11 @@ def subscribe(
     Raises `NotFound` (application, contract), `Invalid` (plan), `Conflict` (nothing to subscribe to; an internal
     contract and a partner's application), `Forbidden`.
     """
-    found = unit.contracts.get(contract)
-    if found is None:
-        raise NotFound(f"there is no contract {contract!r}")
-    require_owner(actor, found.owner, f"subscribe applications to {contract}")
+    doing = f"subscribe applications to {contract}"
+    found = permissions.contract(unit, actor, "put_subscription", doing, contract)
     caller = unit.applications.get(application)
-    if caller is None:
-        raise NotFound(f"there is no application {application!r}")
+    if caller is None or not permissions.sees(actor, "get_application", permissions.of_application(unit, caller)):
+        raise permissions.no_application(application)
     if unit.plans.get(plan) is None:
         raise Invalid("/plan", f"there is no plan {plan!r}")
     before = unit.subscriptions.get(application, contract, major)
@@ -179,27 +203,39 @@ def unsubscribe(
     unit: Unit, actor: Actor, application: str, contract: str, major: int, *, reason: str | None = None, now: int
 ) -> None:
     """Raises `NotFound` when there is no such subscription."""
+    doing = f"end subscriptions to {contract}"
+    permissions.require_role(actor, "delete_subscription", doing)
     before = unit.subscriptions.get(application, contract, major)
-    found = unit.contracts.get(contract)
-    if before is None or found is None:
+    whose = permissions.of_subscription(unit, before) if before else NOTHING
+    if before is None or not permissions.sees(actor, "list_subscriptions", whose):
         raise NotFound(f"the application {application!r} is not subscribed to {contract} v{major}")
-    require_owner(actor, found.owner, f"end subscriptions to {contract}")
+    permissions.require(actor, "delete_subscription", doing, whose)
     unit.subscriptions.delete(application, contract, major)
     record(unit, actor, "subscription.end", _subject(before), before=before, reason=reason, now=now)
 
 
 def subscriptions(
-    unit: Unit, *, application: str | None = None, contract: str | None = None, major: int | None = None
+    unit: Unit,
+    *,
+    application: str | None = None,
+    contract: str | None = None,
+    major: int | None = None,
+    reader: Actor | None = None,
 ) -> list[StoredSubscription]:
     """By application, contract and major."""
     equals: dict[str, Any] = {"application": application, "contract": contract, "major": major}
-    return unit.subscriptions.all(**{name: value for name, value in equals.items() if value is not None})
+    found = unit.subscriptions.all(**{name: value for name, value in equals.items() if value is not None})
+    if reader is None or permissions.sees(reader, "list_subscriptions"):
+        return found
+    whose = permissions.subscriptions_of(unit)
+    return [entry for entry in found if permissions.sees(reader, "list_subscriptions", whose(entry))]
 
 
-def _require_sound(unit: Unit, application: RegisteredApplication) -> None:
+def _require_sound(unit: Unit, actor: Actor, application: RegisteredApplication) -> None:
     require_slug(application.id, "/id", "the id of an application")
     require_text(application.name, "/name", "the name", longest=200)
-    if unit.consumers.get(application.consumer) is None:
+    owner = unit.consumers.get(application.consumer)
+    if owner is None or not permissions.sees(actor, "get_consumer", permissions.of_consumer(owner)):
         raise Invalid("/consumer", f"there is no consumer {application.consumer!r}")
     if application.party is not None:
         require_token(application.party, "/party", "a party")

@@ -21,13 +21,12 @@ from policies import rulesets
 from policies.lifecycle import Action, Transition, actions_from, next_stage
 from policies.model.contract import LIVE, Block, Contract, Rollout, Stage, Upstream
 from policies.model.document import Document
-from registry import catalogue, evidence, waivers
+from registry import catalogue, evidence, permissions, waivers
 from registry.audit import Actor, Saved, record
 from registry.contracts import require_sound_upstream
 from registry.errors import Conflict, Invalid, NotFound
 from registry.evidence import Publication
 from registry.names import precedence, require_text, semver
-from registry.operators import require_admin, require_owner
 from registry.store import Unit
 from registry.store.records import StoredVersion
 
@@ -56,11 +55,14 @@ def move(
     the same particulars is success without effect (``created=False``). Raises `NotFound`, `Invalid`, `Conflict` (the
     table has no such transition), `Forbidden`, `Rejected` (a gate held; also of a dry run).
     """
-    registered = catalogue.contract(unit, contract)
-    before = catalogue.version(unit, contract, number)
-    require_owner(actor, registered.owner, f"{action} versions of {contract}")
+    registered = permissions.contract(
+        unit, actor, f"move_version.{action}", f"{action} versions of {contract}", contract
+    )
+    before = catalogue.version(unit, contract, number, reader=actor)
     if forced:
-        require_admin(actor, "force a transition")
+        permissions.require(actor, "move_version.forced", "force a transition", permissions.of_contract(registered))
+    if action is Action.PUBLISH and before.published_at is None:
+        permissions.require_approver(unit, actor, registered, before.author)
     if reason is not None:
         require_text(reason, "/reason", "the reason")
     if successor is not None:
@@ -131,9 +133,8 @@ def preview(
 
     Raises `Conflict` when it is not in review, `Invalid` for an application that does not exist.
     """
-    registered = catalogue.contract(unit, contract)
-    before = catalogue.version(unit, contract, number)
-    require_owner(actor, registered.owner, f"preview versions of {contract}")
+    permissions.contract(unit, actor, "put_preview_applications", f"preview versions of {contract}", contract)
+    before = catalogue.version(unit, contract, number, reader=actor)
     if before.stage is not Stage.IN_REVIEW:
         raise Conflict(f"{contract}@{number} is {before.stage}; only a version in review is previewed")
     _require_applications(unit, applications)
@@ -150,9 +151,9 @@ def put_rollout(unit: Unit, actor: Actor, rollout: Rollout, *, dry_run: bool = F
     Raises `Invalid` (share, applications, upstream), `NotFound`, `Conflict` (the version is not published, or no other
     version of the major is left for everybody else).
     """
-    registered = catalogue.contract(unit, rollout.contract)
-    version = catalogue.version(unit, rollout.contract, rollout.version)
-    require_owner(actor, registered.owner, f"roll out versions of {rollout.contract}")
+    doing = f"roll out versions of {rollout.contract}"
+    registered = permissions.contract(unit, actor, "put_rollout", doing, rollout.contract)
+    version = catalogue.version(unit, rollout.contract, rollout.version, reader=actor)
     _require_sound(unit, registered, rollout, version)
     before = unit.rollouts.get(rollout.contract, rollout.major)
     if before == rollout:
@@ -166,8 +167,7 @@ def put_rollout(unit: Unit, actor: Actor, rollout: Rollout, *, dry_run: bool = F
 
 def end_rollout(unit: Unit, actor: Actor, contract: str, major: int, *, now: int) -> None:
     """Everybody gets the newest version of the major again. Raises `NotFound`."""
-    registered = catalogue.contract(unit, contract)
-    require_owner(actor, registered.owner, f"roll out versions of {contract}")
+    permissions.contract(unit, actor, "end_rollout", f"roll out versions of {contract}", contract)
     before = unit.rollouts.get(contract, major)
     if before is None:
         raise NotFound(f"{contract} v{major} has no rollout")

@@ -18,10 +18,10 @@ import msgspec
 
 from policies import catalog
 from policies.findings import Waiver
+from registry import permissions
 from registry.audit import Actor, record
 from registry.errors import Conflict, Forbidden, Invalid, NotFound
 from registry.names import require_text
-from registry.operators import require_owner
 from registry.store import Unit
 from registry.store.records import StoredWaiver
 
@@ -42,8 +42,8 @@ def ask(
     expires_at: int,
     now: int,
 ) -> StoredWaiver:
-    """Admins and members of the owner team. It does not count before another operator approves it."""
-    require_owner(actor, _owner(unit, contract), f"ask for waivers of {contract}")
+    """It does not count before another operator approves it."""
+    permissions.contract(unit, actor, "ask_waiver", f"ask for waivers of {contract}", contract)
     if not _FINGERPRINT.fullmatch(fingerprint):
         raise Invalid("/fingerprint", "is the 16 hex digits that a finding is reported with")
     _require_waivable(rule)
@@ -70,8 +70,8 @@ def ask(
 
 def approve(unit: Unit, actor: Actor, contract: str, id_: str, *, now: int) -> StoredWaiver:
     """Raises `Forbidden` for the author, `Conflict` when it expired or was withdrawn. Idempotent for one approver."""
+    permissions.contract(unit, actor, "approve_waiver", f"approve waivers of {contract}", contract)
     before = waiver(unit, contract, id_)
-    require_owner(actor, _owner(unit, contract), f"approve waivers of {contract}")
     if actor.name == before.author:
         raise Forbidden(f"{actor.name} asked for this waiver; another operator has to approve it")
     if before.revoked_at is not None or before.expires_at <= now:
@@ -86,8 +86,8 @@ def approve(unit: Unit, actor: Actor, contract: str, id_: str, *, now: int) -> S
 
 def withdraw(unit: Unit, actor: Actor, contract: str, id_: str, *, reason: str | None = None, now: int) -> StoredWaiver:
     """It no longer counts. Idempotent."""
+    permissions.contract(unit, actor, "withdraw_waiver", f"withdraw waivers of {contract}", contract)
     before = waiver(unit, contract, id_)
-    require_owner(actor, _owner(unit, contract), f"withdraw waivers of {contract}")
     if before.revoked_at is not None:
         return before
     after = msgspec.structs.replace(before, revoked_at=now)
@@ -96,13 +96,14 @@ def withdraw(unit: Unit, actor: Actor, contract: str, id_: str, *, reason: str |
     return after
 
 
-def waivers(unit: Unit, contract: str) -> list[StoredWaiver]:
+def waivers(unit: Unit, contract: str, *, reader: Actor | None = None) -> list[StoredWaiver]:
     """Newest first, withdrawn and expired ones included."""
-    _owner(unit, contract)
+    _require_seen(unit, contract, reader)
     return sorted(unit.waivers.all(contract=contract), key=lambda waiver: (-waiver.created_at, waiver.id))
 
 
-def waiver(unit: Unit, contract: str, id_: str) -> StoredWaiver:
+def waiver(unit: Unit, contract: str, id_: str, *, reader: Actor | None = None) -> StoredWaiver:
+    _require_seen(unit, contract, reader)
     found = unit.waivers.get(id_)
     if found is None or found.contract != contract:
         raise NotFound(f"the contract {contract!r} has no waiver {id_!r}")
@@ -124,11 +125,11 @@ def _require_waivable(rule: str) -> None:
         raise Invalid("/rule", f"{rule} judges a step, not a document; waive the finding that it speaks of")
 
 
-def _owner(unit: Unit, contract: str) -> str:
-    found = unit.contracts.get(contract)
-    if found is None:
-        raise NotFound(f"there is no contract {contract!r}")
-    return found.owner
+def _require_seen(unit: Unit, contract: str, reader: Actor | None) -> None:
+    if reader is not None:
+        permissions.contract(unit, reader, "list_waivers", f"read waivers of {contract}", contract)
+    elif unit.contracts.get(contract) is None:
+        raise permissions.no_contract(contract)
 
 
 def _subject(waiver: StoredWaiver) -> str:

@@ -36,7 +36,7 @@ def generate() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["rules.md", "settings.md"])
+@pytest.mark.parametrize("name", ["rules.md", "settings.md", "roles.md"])
 def test_generated_pages_are_current(generate: ModuleType, name: str) -> None:
     assert (ROOT / "docs" / name).read_text() == generate.PAGES[name](), "run `make docs`"
 

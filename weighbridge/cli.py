@@ -23,6 +23,7 @@ from weighbridge.commands import (
     judging,
     keys,
     lifecycle,
+    operators,
     plans,
     running,
     tokens,
@@ -67,7 +68,21 @@ def _options(
     """A governed API gateway and contract registry."""
 
 
-for module in (running, contracts, judging, lifecycle, access, plans, auditing, keys, tokens, top, usage, issuers):
+for module in (
+    running,
+    contracts,
+    judging,
+    lifecycle,
+    access,
+    operators,
+    plans,
+    auditing,
+    keys,
+    tokens,
+    top,
+    usage,
+    issuers,
+):
     module.register(app)
 
 

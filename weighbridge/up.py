@@ -258,18 +258,21 @@ def _admin_key(home: Path) -> str:
 
 
 def _gateway_key(client: Client, home: Path) -> str:
-    """The gateway's own key, which reads the feed and reports usage: made once, remembered, and remade when the
-    registry does not know it or knows it in another role."""
+    """The gateway's own key: made once, remembered, and remade when the registry does not take it for a gateway's."""
     path = home / "gateway.json"
     held = read_private(path).get("key")
-    live = [o for o in client.items("/v1/operators") if o["name"] == "gateway" and not o["revoked_at"]]
-    if held is not None and any(o["role"] == "gateway" and str(held).startswith(f"wbo_{o['id']}_") for o in live):
-        return str(held)
-    for operator in live:
-        client.delete(f"/v1/operators/{operator['id']}")
-    made = client.post("/v1/operators", {"name": "gateway", "role": "gateway"})["key"]
-    write_private(path, {"key": made})
-    return str(made)
+    if held is None or not _is_a_gateways(client.url, held):
+        for operator in client.items("/v1/operators"):
+            if operator["name"] == "gateway" and not operator["revoked_at"]:
+                client.delete(f"/v1/operators/{operator['id']}")
+        held = client.post("/v1/operators", {"name": "gateway", "role": "gateway"})["key"]
+        write_private(path, {"key": held})
+    return str(held)
+
+
+def _is_a_gateways(registry: str, key: str) -> bool:
+    answer = httpx.get(f"{registry}/v1/whoami", headers={"Authorization": f"Bearer {key}"}, trust_env=False)
+    return answer.is_success and answer.json().get("role") == "gateway"
 
 
 @contextmanager

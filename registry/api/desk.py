@@ -26,6 +26,7 @@ from registry.store import Store
 
 DESK = "weighbridge.desk"
 REQUEST_ID = "weighbridge.request-id"
+ACTOR = "weighbridge.actor"
 """Keys of the ASGI scope."""
 
 

@@ -1,9 +1,10 @@
 """The gate in front of connexion: what it would answer wrongly never reaches it.
 
 Owns request ids, the routing table of the specification (404, and 405 with the true ``Allow``), the cap on bodies, JSON
-that is no JSON (bytes that are not UTF-8, NaN, nesting without end), and the last resort: whatever escapes becomes one
-opaque 500. Knows nothing of operations. The subtle thing: connexion takes a body without ``Content-Length`` for absent,
-so a chunked one is given the length it had.
+that is no JSON (bytes that are not UTF-8, NaN, nesting without end), the headers that keep answers out of caches and
+frames, and the last resort: whatever escapes becomes one opaque 500. Who asks is found out (`registry.api.security`)
+before a byte of the body is read. The subtle thing: connexion takes a body without ``Content-Length`` for absent, so a
+chunked one is given the length it had.
 """
 
 from __future__ import annotations
@@ -19,18 +20,31 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from registry.api.desk import DESK, REQUEST_ID, Desk
+from policies import governance
+from registry.api.desk import ACTOR, DESK, REQUEST_ID, Desk
 from registry.api.problems import MEDIA_TYPE, Problem, of
+from registry.api.security import Door
 
 MAX_BODY = 16 * 1024 * 1024
+MAX_OPEN_BODY = 128 * 1024
+"""Bytes of a body that everybody may send, such as a request for a token."""
 MAX_DEPTH = 128
 MAX_BRACKETS = 500_000
 """Opening brackets in a JSON body, those in strings included: three times what the safe door lets a document hold."""
+MAX_COMMAS = 1_000_000
+"""And as many commas as such a document, prose and all, will never hold."""
 MAX_SEGMENT = 200
 _METHODS = ("get", "put", "post", "delete", "patch", "options", "head", "trace")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _TAKEN_AS = {b"application/openapi+json": b"application/openapi+yaml"}
 """Connexion parses whatever ends in ``json``. A document is for the safe door to parse, and JSON is YAML to it."""
+_HEADERS = {
+    b"cache-control": b"no-store",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+}
+"""Of every answer that does not say otherwise."""
 _log = structlog.get_logger("registry.access")
 
 
@@ -40,12 +54,13 @@ class Guard:
     def __init__(self, specification: Mapping[str, Any], governed: ASGIApp, open_: ASGIApp, desk: Desk) -> None:
         base = str(specification["servers"][0]["url"])
         self._routes = [
-            (_pattern(base + path), tuple(method.upper() for method in _METHODS if method in item))
+            (_pattern(base + path), {method.upper(): _operation(item[method]) for method in _METHODS if method in item})
             for path, item in specification["paths"].items()
         ]
         self._governed = governed
         self._open = open_
         self._desk = desk
+        self._door = Door(desk)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -58,8 +73,14 @@ class Guard:
         reply = _Reply(scope, send, request_id)
         started = time.perf_counter()
         try:
-            app = self._route(scope)
-            receive = await _read(scope, receive, by_default=b"json" if app is self._governed else b"")
+            operation = self._route(scope)
+            if operation is None:
+                app = self._open
+                receive = await _read(scope, receive, most=MAX_OPEN_BODY)
+            else:
+                app = self._governed
+                await self._door.admit(scope, *operation)
+                receive = await _read(scope, receive, by_default=b"json")
             if method == "HEAD":
                 scope["method"] = "GET"
             await app(scope, receive, reply)
@@ -67,6 +88,7 @@ class Guard:
             pass  # nobody is left to be answered
         except Exception as error:
             await reply.fail(error)
+        actor = {"actor": scope[ACTOR].name} if ACTOR in scope else {}
         milliseconds = round((time.perf_counter() - started) * 1000, 1)
         _log.info(
             "request",
@@ -75,15 +97,17 @@ class Guard:
             path=scope["path"],
             status=reply.status,
             ms=milliseconds,
+            **actor,
         )
 
-    def _route(self, scope: Scope) -> ASGIApp:
+    def _route(self, scope: Scope) -> tuple[str, str] | None:
+        """The operation that was asked for, and what it does; ``None`` for what is beside the specification."""
         path: str = scope["path"]
         if any(len(segment) > MAX_SEGMENT for segment in path.split("/")):
             raise Problem(404, "not-found", "No such thing", "nothing has an address as long as this")
         for pattern, methods in self._routes:
             if pattern.fullmatch(path):
-                allowed = (*methods, "HEAD") if "GET" in methods else methods
+                allowed = (*methods, "HEAD") if "GET" in methods else (*methods,)
                 if scope["method"] not in allowed:
                     raise Problem(
                         405,
@@ -92,8 +116,8 @@ class Guard:
                         f"{path} answers {', '.join(allowed)}",
                         headers={"Allow": ", ".join(allowed)},
                     )
-                return self._governed
-        return self._open
+                return methods["GET" if scope["method"] == "HEAD" else scope["method"]]
+        return None
 
 
 class _Reply:
@@ -110,6 +134,11 @@ class _Reply:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = [*message.get("headers", ()), (b"x-request-id", self._request_id.encode())]
+            said = {name.lower() for name, _ in headers}
+            if b"etag" in said and b"cache-control" not in said:  # to be kept by who asked, and asked for again
+                said.add(b"cache-control")
+                headers.append((b"cache-control", b"private, no-cache"))
+            headers += [(name, value) for name, value in _HEADERS.items() if name not in said]
             message = {**message, "headers": headers}
         elif self._without_body:
             message = {**message, "body": b""}
@@ -132,6 +161,14 @@ def _pattern(path: str) -> re.Pattern[str]:
     )
 
 
+def _operation(operation: Mapping[str, Any]) -> tuple[str, str]:
+    """(operationId, what it does). Raises `KeyError` when `policies.governance` does not say who may."""
+    name, summary = operation["operationId"], operation["summary"]
+    if name not in governance.TABLE:
+        raise KeyError(f"{name} has no row in policies.governance: who may?")
+    return name, summary[0].lower() + summary[1:]
+
+
 def _spelled(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The media type as connexion needs it: in lower case, though none is wrong (RFC 9110 section 8.3.1)."""
     spelled = []
@@ -147,11 +184,11 @@ def _header(scope: Scope, name: bytes) -> bytes | None:
     return next((value for key, value in scope["headers"] if key == name), None)
 
 
-async def _read(scope: Scope, receive: Receive, *, by_default: bytes) -> Receive:
+async def _read(scope: Scope, receive: Receive, *, most: int = MAX_BODY, by_default: bytes = b"") -> Receive:
     """The whole body, judged; a `receive` that gives it again. `by_default` is the media type when none is given."""
-    too_large = Problem(413, "payload-too-large", "Too large", f"a body has at most {MAX_BODY} bytes")
+    too_large = Problem(413, "payload-too-large", "Too large", f"a body has at most {most} bytes")
     length = _header(scope, b"content-length")
-    if length is not None and length.isdigit() and int(length[:20]) > MAX_BODY:
+    if length is not None and length.isdigit() and int(length[:20]) > most:
         raise too_large
     parts: list[bytes] = []
     size = 0
@@ -162,7 +199,7 @@ async def _read(scope: Scope, receive: Receive, *, by_default: bytes) -> Receive
             raise ClientDisconnect
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if size > MAX_BODY:
+        if size > most:
             raise too_large
         more = message.get("more_body", False)
     body = b"".join(parts)
@@ -189,6 +226,8 @@ def _require_json(body: bytes) -> None:
         raise _malformed(f"not UTF-8: byte {error.start} starts no character") from None
     if body.count(b"[") + body.count(b"{") > MAX_BRACKETS:  # parsing a million takes a second
         raise Problem(413, "payload-too-large", "Too large", f"a body has at most {MAX_BRACKETS} brackets")
+    if body.count(b",") > MAX_COMMAS:
+        raise Problem(413, "payload-too-large", "Too large", f"a body has at most {MAX_COMMAS} commas")
     too_deep = _malformed(f"nested more than {MAX_DEPTH} levels deep")
     try:
         level = _containers([orjson.loads(body)])

@@ -36,8 +36,10 @@ def create(desk: Desk, specification: Mapping[str, Any]) -> Starlette:
             raise problems.Problem(503, "not-ready", "Not ready", "there is no snapshot yet")
         return JSONResponse({"status": "ready", "revision": row.revision})
 
+    described = JSONResponse(specification).body  # once: everybody may ask, and as often as they like
+
     async def openapi(_request: Request) -> Response:
-        return JSONResponse(specification)
+        return Response(described, media_type="application/json")
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

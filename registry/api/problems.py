@@ -70,7 +70,7 @@ class Problem(Exception):
             "instance": instance,
             "code": self.slug.upper().replace("-", "_"),
             "requestId": request_id,
-            "retryable": self.status >= 500,
+            "retryable": self.status >= 500 or self.status == 429,
             **({"errors": self.errors} if self.errors is not None else {}),
             **self.extensions,
         }

@@ -12,15 +12,15 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from policies.findings import Waiver
+from policies.governance import Role
 from policies.model.access import Issuer
 from policies.model.contract import Audience, Contact, Version
 
-Role = Literal["admin", "member", "reader", "gateway"]
 CredentialKind = Literal["api-key", "client-secret", "subject", "public-key"]
 
 
 class Team(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Owns contracts; operators with the role `member` belong to one."""
+    """Owns contracts; maintainers, members and robots belong to one."""
 
     name: str
     title: str = ""
@@ -28,7 +28,11 @@ class Team(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Operator(Struct, frozen=True, kw_only=True):
-    """A holder of a management key ``wbo_<id>_<secret>``; `digest` is of the whole key. `team` is for members."""
+    """A holder of a management key ``wbo_<id>_<secret>``; `digest` is of the whole key.
+
+    `team` is for maintainers, members and robots, `contract` for robots, `consumers` for partners (exactly one) and
+    partner managers (``None``: all partners).
+    """
 
     id: str
     name: str
@@ -39,6 +43,11 @@ class Operator(Struct, frozen=True, kw_only=True):
     created_by: str
     expires_at: int | None = None
     revoked_at: int | None = None
+    contract: str | None = None
+    consumers: tuple[str, ...] | None = None
+
+    def is_live(self, now: int) -> bool:
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
 
     def __repr__(self) -> str:
         return f"Operator(id={self.id!r}, name={self.name!r}, role={self.role!r}, team={self.team!r})"

@@ -39,6 +39,7 @@ from registry.store.records import (
     Team,
     UsedAssertion,
 )
+from registry.store.scopes import Whose
 from registry.store.uses import Uses
 
 R = TypeVar("R", bound=Struct)
@@ -175,8 +176,10 @@ class Unit:
         self._audited.append(entry)
         self._compile = compile_
 
-    def audit(self, *, subject: str | None, before: int | None, limit: int) -> list[AuditEntry]:
-        """Newest first; `subject` includes everything below it."""
+    def audit(
+        self, *, subject: str | None, before: int | None, limit: int, whose: Whose | None = None
+    ) -> list[AuditEntry]:
+        """Newest first; `subject` includes everything below it, `whose` narrows to one team or some consumers."""
         table = tables.audit
         query = select(table).order_by(table.c.seq.desc()).limit(limit)
         if subject is not None:
@@ -189,6 +192,8 @@ class Unit:
             query = query.where(or_(table.c.subject == subject, below))
         if before is not None:
             query = query.where(table.c.seq < before)
+        if whose is not None:
+            query = query.where(whose.condition())
         return [_entry(row) for row in self._connection.execute(query).mappings()]
 
     def audit_head(self) -> tuple[int, str]:

@@ -37,6 +37,7 @@ from registry.store.records import (
     Team,
     UsedAssertion,
 )
+from registry.store.scopes import Whose
 from registry.store.tables import metadata
 from registry.store.unit import SNAPSHOTS_KEPT
 
@@ -483,6 +484,41 @@ def test_audit_is_selected_by_subject_and_what_is_below_it(store: Store) -> None
         assert found("contract") == []
         assert found("Contracts") == []
         assert found("contracts/\0") == []
+
+
+def test_audit_is_narrowed_to_what_a_team_or_a_consumer_has(store: Store) -> None:
+    other = Operator(id="0b", name="otto", role="member", team="order-team", digest="e", created_at=1, created_by="ada")
+    theirs = [
+        "teams/stock-team", "contracts/stock", "contracts/stock/versions/1.0.0", "operators/0a",
+        "applications/oakhurst-procurement/subscriptions/stock/1",
+    ]  # fmt: skip
+    ours = [
+        "consumers/oakhurst", "applications/oakhurst-procurement", "applications/oakhurst-procurement/credentials/1b",
+        "applications/oakhurst-procurement/subscriptions/stock/1",
+    ]  # fmt: skip
+    nobodys = [
+        "teams/stock-team-2", "contracts/stock-2", "contracts/stock-2/versions/1.0.0", "contracts/gone",
+        "operators/0b", "applications/oakhurst-procurement-2", "applications/x/subscriptions/stock-2/1",
+        "consumers/oakhurst-2", "consumers/oakhurst/x", "plans/standard", "teams/order-team",
+    ]  # fmt: skip
+    with store.write() as unit:
+        _fill(unit)
+        unit.teams.put(Team(name="order-team"))
+        unit.operators.put(other)
+        for subject in dict.fromkeys([*theirs, *ours, *nobodys]):
+            unit.append_audit(_entry(subject), lambda unit: None)
+    with store.read() as unit:
+
+        def found(**whose: Any) -> set[str]:
+            return {entry.subject for entry in unit.audit(subject=None, before=None, limit=50, whose=Whose(**whose))}
+
+        assert found(team="stock-team") == set(theirs)
+        assert found(team="order-team") == {"teams/order-team", "operators/0b"}
+        assert found(consumers=("oakhurst",)) == set(ours)
+        assert found(consumers=("oakhurst", "oakhurst-2")) == {*ours, "consumers/oakhurst-2"}
+        assert found() == found(consumers=("nobody",)) == set()
+        page = unit.audit(subject="applications", before=None, limit=2, whose=Whose(consumers=("oakhurst",)))
+        assert len(page) == 2
 
 
 def test_audit_is_paged_by_sequence(store: Store) -> None:

@@ -132,12 +132,12 @@ class Running:
         headers = {**(self.key(application) if application else {}), **options.pop("headers", {})}
         return httpx.request(method, self.gateway + path, headers=headers, trust_env=False, timeout=20, **options)
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """The command line, as a second terminal has it."""
+    def run(self, *arguments: str, key: str | None = None) -> subprocess.CompletedProcess[str]:
+        """The command line, as a second terminal has it; with a `key`, as somebody else has it."""
         return subprocess.run(
             [sys.executable, "-m", "weighbridge", *arguments],
             cwd=ROOT,
-            env=self.environment,
+            env=self.environment | ({"WEIGHBRIDGE_KEY": key} if key else {}),
             capture_output=True,
             text=True,
             timeout=120,

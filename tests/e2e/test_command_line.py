@@ -153,3 +153,34 @@ def test_the_audit_log_is_taken_along_and_proved_whole(up: Running, tmp_path: Pa
     assert (cut.returncode, cut.stdout.splitlines()[0]) == (Exit.REFUSED, f"not in the chain: {verified['head']}")
     taken.write_text("")
     assert up.run("audit", "verify", str(taken)).returncode == Exit.UNDECIDED
+
+
+def test_a_maintainer_lets_a_pipeline_in_for_an_hour(up: Running) -> None:
+    def let_in(*arguments: str, key: str | None = None) -> Any:
+        return json.loads(up.run("operators", "create", *arguments, "--format", "json", key=key).stdout)
+
+    made = let_in("mara", "--role", "maintainer", "--team", "inventory-platform")
+    mine = made["key"]
+    robot = let_in(
+        "stock-pipeline", "--role", "robot", "--contract", "inventory-availability", "--expires", "1h", key=mine
+    )
+    told = up.run("operators", "whoami", key=robot["key"]).stdout
+    assert told == "stock-pipeline is a robot of inventory-availability\n"
+    assert (
+        "is refused by lifecycle.breaking-needs-new-major" in up.run("publish", str(REFUSED), key=robot["key"]).stderr
+    )
+    names = {line.split()[1] for line in up.run("operators", "list", key=mine).stdout.splitlines()[1:]}
+    assert names == {"mara", "stock-pipeline"}
+    for refused, why in (
+        (("x", "--role", "robot", "--contract", "inventory-availability", "--expires", "25h"), "within 24 hours"),
+        (("x", "--role", "robot", "--contract", "shipment", "--expires", "1h"), "mara is a maintainer of the team"),
+        (("x", "--role", "reader", "--expires", "soon"), "neither a span such as 30min, 8h or 90d nor a date"),
+    ):
+        done = up.run("operators", "create", *refused, key=mine)
+        assert done.returncode != Exit.OK
+        assert why in done.stderr
+    assert up.run("operators", "revoke", robot["operator"]["id"], "--reason", "over", key=mine).stdout == (
+        f"revoked {robot['operator']['id']} of stock-pipeline\n"
+    )
+    assert up.run("operators", "whoami", key=robot["key"]).returncode == Exit.UNREACHABLE
+    assert up.run("operators", "revoke", made["operator"]["id"]).returncode == Exit.OK

@@ -38,13 +38,13 @@ __all__ = [
 
 def list_consumers(call: Call, *, limit: int = 50, cursor: str | None = None) -> Answer:
     with call.store.read() as unit:
-        found = subscriptions.consumers(unit)
+        found = subscriptions.consumers(unit, reader=call.actor)
     return Answer(page(found, lambda consumer: consumer.id, plain, limit, cursor))
 
 
 def get_consumer(call: Call, *, consumer: str) -> Answer:
     with call.store.read() as unit:
-        return Answer(plain(subscriptions.consumer(unit, consumer)))
+        return Answer(plain(subscriptions.consumer(unit, consumer, reader=call.actor)))
 
 
 def put_consumer(call: Call, *, consumer: str, dry_run: bool = False) -> Answer:
@@ -61,13 +61,13 @@ def delete_consumer(call: Call, *, consumer: str, dry_run: bool = False) -> Answ
 
 def list_applications(call: Call, *, consumer: str | None = None, limit: int = 50, cursor: str | None = None) -> Answer:
     with call.store.read() as unit:
-        found = subscriptions.applications(unit, consumer=consumer)
+        found = subscriptions.applications(unit, consumer=consumer, reader=call.actor)
     return Answer(page(found, lambda application: application.id, plain, limit, cursor))
 
 
 def get_application(call: Call, *, application: str) -> Answer:
     with call.store.read() as unit:
-        return Answer(plain(subscriptions.application(unit, application)))
+        return Answer(plain(subscriptions.application(unit, application, reader=call.actor)))
 
 
 def put_application(call: Call, *, application: str, dry_run: bool = False) -> Answer:
@@ -84,14 +84,14 @@ def delete_application(call: Call, *, application: str, dry_run: bool = False, r
 
 def list_credentials(call: Call, *, application: str, limit: int = 50, cursor: str | None = None) -> Answer:
     with call.store.read() as unit:
-        found = credentials.credentials(unit, application)
+        found = credentials.credentials(unit, application, reader=call.actor)
         show = _used(unit, found)
     return Answer(page(found, lambda credential: credential.id, show, limit, cursor))
 
 
 def get_credential(call: Call, *, application: str, credential: str) -> Answer:
     with call.store.read() as unit:
-        found = credentials.credential(unit, application, credential)
+        found = credentials.credential(unit, application, credential, reader=call.actor)
         return Answer(_used(unit, [found])(found))
 
 
@@ -154,7 +154,9 @@ def list_subscriptions(
     cursor: str | None = None,
 ) -> Answer:
     with call.store.read() as unit:
-        found = subscriptions.subscriptions(unit, application=application, contract=contract, major=major)
+        found = subscriptions.subscriptions(
+            unit, application=application, contract=contract, major=major, reader=call.actor
+        )
     return Answer(page(found, lambda s: f"{s.application}/{s.contract}/{s.major:06}", plain, limit, cursor))
 
 
@@ -176,13 +178,13 @@ def delete_subscription(
 
 def list_plans(call: Call, *, limit: int = 50, cursor: str | None = None) -> Answer:
     with call.store.read() as unit:
-        found = plans.plans(unit)
+        found = plans.plans(unit, reader=call.actor)
     return Answer(page(found, lambda plan: plan.name, plain, limit, cursor))
 
 
 def get_plan(call: Call, *, plan: str) -> Answer:
     with call.store.read() as unit:
-        return Answer(plain(plans.plan(unit, plan)))
+        return Answer(plain(plans.plan(unit, plan, reader=call.actor)))
 
 
 def put_plan(call: Call, *, plan: str, dry_run: bool = False) -> Answer:

@@ -20,13 +20,13 @@ __all__ = [
 
 def list_contracts(call: Call, *, owner: str | None = None, limit: int = 50, cursor: str | None = None) -> Answer:
     with call.store.read() as unit:
-        found = catalogue.contracts(unit, owner=owner)
+        found = catalogue.contracts(unit, owner=owner, reader=call.actor)
     return Answer(page(found, lambda contract: contract.name, plain, limit, cursor))
 
 
 def get_contract(call: Call, *, contract: str) -> Answer:
     with call.store.read() as unit:
-        return Answer(plain(catalogue.contract(unit, contract)))
+        return Answer(plain(catalogue.contract(unit, contract, reader=call.actor)))
 
 
 def put_contract(call: Call, *, contract: str, dry_run: bool = False) -> Answer:
@@ -43,8 +43,7 @@ def delete_contract(call: Call, *, contract: str, dry_run: bool = False) -> Answ
 
 def list_rollouts(call: Call, *, contract: str, limit: int = 50, cursor: str | None = None) -> Answer:
     with call.store.read() as unit:
-        catalogue.contract(unit, contract)
-        found = catalogue.rollouts(unit, contract)
+        found = catalogue.rollouts(unit, contract, reader=call.actor)
     return Answer(page(found, lambda rollout: str(rollout.major), plain, limit, cursor, int))
 
 

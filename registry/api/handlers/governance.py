@@ -8,7 +8,7 @@ from policies import catalog
 from registry import operators, waivers
 from registry.api.desk import GONE, Answer, Call, saved
 from registry.api.wire import decode, moment, page, plain
-from registry.errors import NotFound
+from registry.errors import Invalid, NotFound
 from registry.store.records import Team
 
 __all__ = [
@@ -32,7 +32,16 @@ __all__ = [
 
 
 def whoami(call: Call) -> Answer:
-    return Answer({"name": call.actor.name, "role": call.actor.role, "team": call.actor.team})
+    actor = call.actor
+    return Answer(
+        {
+            "name": actor.name,
+            "role": actor.role,
+            "team": actor.team,
+            "contract": actor.contract,
+            "consumers": None if actor.consumers is None else list(actor.consumers),
+        }
+    )
 
 
 def list_teams(call: Call, *, limit: int = 50, cursor: str | None = None) -> Answer:
@@ -60,17 +69,23 @@ def delete_team(call: Call, *, team: str, dry_run: bool = False) -> Answer:
 
 def list_operators(call: Call, *, limit: int = 50, cursor: str | None = None) -> Answer:
     with call.store.read() as unit:
-        found = operators.operators(unit)
+        found = operators.operators(unit, reader=call.actor)
     return Answer(page(found, lambda operator: operator.id, plain, limit, cursor))
 
 
 def get_operator(call: Call, *, operator: str) -> Answer:
     with call.store.read() as unit:
-        return Answer(plain(operators.operator(unit, operator)))
+        return Answer(plain(operators.operator(unit, operator, reader=call.actor)))
 
 
 def create_operator(call: Call) -> Answer:
     body = call.body
+    expires_at = moment(body.get("expires_at"), "/expires_at")
+    if "expires_in" in body:
+        if expires_at is not None:
+            raise Invalid("/expires_in", "give expires_at or expires_in, not both")
+        expires_at = call.now + body["expires_in"]
+    consumers = body.get("consumers")
     with call.store.write() as unit:
         issued = operators.create_operator(
             unit,
@@ -78,7 +93,9 @@ def create_operator(call: Call) -> Answer:
             name=body["name"],
             role=body["role"],
             team=body.get("team"),
-            expires_at=moment(body.get("expires_at"), "/expires_at"),
+            contract=body.get("contract"),
+            consumers=None if consumers is None else tuple(consumers),
+            expires_at=expires_at,
             now=call.now,
         )
     return Answer({"operator": plain(issued.operator), "key": issued.key}, 201, {"Cache-Control": "no-store"})
@@ -91,13 +108,13 @@ def revoke_operator(call: Call, *, operator: str, reason: str | None = None) -> 
 
 def list_waivers(call: Call, *, contract: str, limit: int = 50, cursor: str | None = None) -> Answer:
     with call.store.read() as unit:
-        found = waivers.waivers(unit, contract)
+        found = waivers.waivers(unit, contract, reader=call.actor)
     return Answer(page(found, lambda waiver: waiver.id, plain, limit, cursor))
 
 
 def get_waiver(call: Call, *, contract: str, waiver: str) -> Answer:
     with call.store.read() as unit:
-        return Answer(plain(waivers.waiver(unit, contract, waiver)))
+        return Answer(plain(waivers.waiver(unit, contract, waiver, reader=call.actor)))
 
 
 def ask_waiver(call: Call, *, contract: str) -> Answer:

@@ -16,6 +16,7 @@ from registry.api.desk import Answer, Call
 from registry.api.wire import comparison, impact, report
 from registry.documents import ParsedDocument
 from registry.errors import Invalid
+from registry.permissions import of_contract, sees
 
 __all__ = ["diff_documents", "diff_versions", "lint_document"]
 
@@ -42,14 +43,17 @@ def diff_documents(call: Call) -> Answer:
 
 def diff_versions(call: Call, *, contract: str, from_: str, to: str, ruleset: str | None = None) -> Answer:
     with call.store.read() as unit:
-        chosen = _ruleset(ruleset or catalogue.contract(unit, contract).ruleset, "/query/ruleset")
+        about = catalogue.contract(unit, contract, reader=call.actor)
+        chosen = _ruleset(ruleset or about.ruleset, "/query/ruleset")
         old, new = (
             Document(catalogue.document(unit, catalogue.version(unit, contract, number, reader=call.actor).digest).tree)
             for number in (from_, to)
         )
         made = evidence.compare(old, new, chosen)
-        major = int(from_.partition(".")[0])
-        touched = evidence.hurt_by(unit, contract, major, made.report.findings, old, now=call.now)
+        touched = None
+        if sees(call.actor, "list_subscriptions", of_contract(about)):  # whom it touches is not for everybody
+            major = int(from_.partition(".")[0])
+            touched = evidence.hurt_by(unit, contract, major, made.report.findings, old, now=call.now)
     return _compared(call, made, f"{contract} {from_}", to, against=from_, touched=touched)
 
 

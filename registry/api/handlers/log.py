@@ -18,7 +18,7 @@ def list_audit(call: Call, *, subject: str | None = None, limit: int = 50, curso
             raise Invalid("/query/cursor", "this is no cursor of the audit log")
         before = int(last)
     with call.store.read() as unit:
-        found = audit.entries(unit, subject=subject, before=before, limit=limit)
+        found = audit.entries(unit, subject=subject, before=before, limit=limit, reader=call.actor)
     return Answer(paged([plain(e) for e in found.entries], limit, None if found.next is None else str(found.next)))
 
 

@@ -56,7 +56,7 @@ def get_version_document(call: Call, *, contract: str, number: str) -> Answer:
 
 def get_document(call: Call, *, digest: str) -> Answer:
     with call.store.read() as unit:
-        return _document(call, catalogue.document(unit, digest))
+        return _document(call, catalogue.document(unit, digest, reader=call.actor))
 
 
 def _document(call: Call, found: StoredDocument) -> Answer:

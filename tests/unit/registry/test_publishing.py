@@ -14,6 +14,7 @@ from tests.unit.registry.world import (
     ADMIN,
     APPLICATION,
     DAY,
+    MAINTAINER,
     MEMBER,
     NOW,
     OTHER,
@@ -90,7 +91,7 @@ def test_retired_versions_bind_nobody(unit: Unit) -> None:
     publish(unit)
     publish(unit, "2.0.0", breaking=True)
     deprecate(unit, "1.0.0")
-    transitions.move(unit, MEMBER, "stock", "1.0.0", Action.RETIRE, reason="over", now=NOW + 201 * DAY)
+    transitions.move(unit, MAINTAINER, "stock", "1.0.0", Action.RETIRE, reason="over", now=NOW + 201 * DAY)
     publication = publish(unit, "3.0.0", now=NOW + 202 * DAY)
     assert publication.previous is not None
     assert publication.previous.number == "2.0.0"

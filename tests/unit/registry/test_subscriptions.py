@@ -18,6 +18,7 @@ from tests.unit.registry.world import (
     APPLICATION,
     CONSUMER,
     CONTRACT,
+    MAINTAINER,
     MEMBER,
     NOW,
     OTHER,
@@ -101,7 +102,7 @@ def _plan(unit: Unit, major: int = 1) -> list[tuple[str, int, str]]:
 
 def test_subscribing_is_idempotent_and_changes_plans(unit: Unit) -> None:
     publish(unit)
-    first = subscriptions.subscribe(unit, MEMBER, APPLICATION.id, "stock", 1, "standard", now=NOW)
+    first = subscriptions.subscribe(unit, MAINTAINER, APPLICATION.id, "stock", 1, "standard", now=NOW)
     assert (first.created, first.changed) == (True, True)
     again = subscriptions.subscribe(unit, ADMIN, APPLICATION.id, "stock", 1, "standard", now=NOW + 1)
     assert (again.record, again.created, again.changed) == (first.record, False, False)
@@ -111,10 +112,10 @@ def test_subscribing_is_idempotent_and_changes_plans(unit: Unit) -> None:
     moved = subscriptions.subscribe(unit, ADMIN, APPLICATION.id, "stock", 1, "anonymous", now=NOW + 2)
     assert (moved.created, moved.changed, moved.record.created_at) == (False, True, NOW)
     assert _plan(unit) == [("stock", 1, "anonymous")]
-    subscriptions.unsubscribe(unit, MEMBER, APPLICATION.id, "stock", 1, now=NOW)
+    subscriptions.unsubscribe(unit, MAINTAINER, APPLICATION.id, "stock", 1, now=NOW)
     assert subscriptions.subscriptions(unit, application=APPLICATION.id) == []
     with pytest.raises(NotFound):
-        subscriptions.unsubscribe(unit, MEMBER, APPLICATION.id, "stock", 1, now=NOW)
+        subscriptions.unsubscribe(unit, MAINTAINER, APPLICATION.id, "stock", 1, now=NOW)
 
 
 def test_what_cannot_be_subscribed_to(unit: Unit) -> None:

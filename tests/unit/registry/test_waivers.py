@@ -11,7 +11,7 @@ from registry.store import Unit
 from registry.store.records import StoredWaiver
 from tests.unit.registry.world import ADMIN, DAY, MEMBER, NOW, OTHER, READER
 
-COLLEAGUE = Actor("max", "member", "stock-team")
+COLLEAGUE = Actor("max", "maintainer", "stock-team")
 
 
 def _ask(unit: Unit, actor: Actor = MEMBER, **changes: Any) -> StoredWaiver:
@@ -30,7 +30,9 @@ def test_a_waiver_counts_from_approval_by_somebody_else(unit: Unit) -> None:
     asked = _ask(unit)
     assert waivers.approved(unit, "stock") == ()
     with pytest.raises(Forbidden, match="another operator"):
-        waivers.approve(unit, MEMBER, "stock", asked.id, now=NOW)
+        waivers.approve(unit, Actor(MEMBER.name, "maintainer", "stock-team"), "stock", asked.id, now=NOW)
+    with pytest.raises(Forbidden, match="only admins and maintainers"):
+        waivers.approve(unit, Actor("moe", "member", "stock-team"), "stock", asked.id, now=NOW)
     approved = waivers.approve(unit, COLLEAGUE, "stock", asked.id, now=NOW + 1)
     assert (approved.approver, approved.approved_at) == ("max", NOW + 1)
     assert waivers.approve(unit, ADMIN, "stock", asked.id, now=NOW + 2) == approved

@@ -20,6 +20,7 @@ NOW = 1_800_000_000
 DAY = 86_400
 ADMIN = Actor("ada", "admin")
 MEMBER = Actor("mia", "member", "stock-team")
+MAINTAINER = Actor("mara", "maintainer", "stock-team")
 OTHER = Actor("otto", "member", "order-team")
 READER = Actor("rita", "reader")
 

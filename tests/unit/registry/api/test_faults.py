@@ -2,6 +2,7 @@
 
 import pytest
 
+from policies.governance import ROLES
 from tests.unit.registry.api.conftest import Registry
 
 
@@ -25,5 +26,5 @@ def test_all_faults_of_a_body_are_told_at_once(registry: Registry) -> None:
     assert [(fault["pointer"], fault["detail"]) for fault in tree["errors"]] == [
         ("/expires_at", "'soon' is not written as it must be, which is like 2027-06-30"),
         ("/name", "'Ada' is not written as it must be, which is like order-status"),
-        ("/role", "'queen' is not one of ['admin', 'member', 'reader', 'gateway']"),
+        ("/role", f"'queen' is not one of {list(ROLES)}"),
     ]

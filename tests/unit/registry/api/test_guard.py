@@ -77,7 +77,7 @@ def test_how_deep_is_too_deep(registry: Registry, depth: int, code: str, opening
     ],
 )
 def test_judging_a_body_takes_no_time_to_speak_of(registry: Registry, body: bytes, status: int, code: str) -> None:
-    """It happens on the event loop, before it is known who sent it."""
+    """It happens on the event loop."""
     started = time.process_time()
     registry.problem("PUT", "/v1/teams/a", status, code, content=body, headers=JSON)
     assert time.process_time() - started < 2
