@@ -8,14 +8,13 @@
     revoke(unit, actor, application, id, *, reason, now) -> Credential
     verify_client_secret(unit, application, secret, *, now) -> Credential     for the token endpoint
 
-``wbk_<id>_<secret>`` is an API key, ``wbs_<id>_<secret>`` a client secret; the id is 12 and the secret 64 lower-case
-hex digits. What is kept (and crosses in the snapshot) is `policies.model.access.secret_digest` of the WHOLE string.
+The shape of what is generated is `policies.model.generated`. What is kept (and crosses in the snapshot) is
+`policies.model.access.secret_digest` of the WHOLE string.
 """
 
 from __future__ import annotations
 
 import hmac
-import re
 import secrets
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +22,7 @@ from typing import Any
 import msgspec
 
 from policies.model.access import secret_digest
+from policies.model.generated import compose, id_of
 from registry.audit import Actor, Saved, record
 from registry.errors import Conflict, Invalid, NotFound, Unauthenticated
 from registry.names import require_text
@@ -31,7 +31,6 @@ from registry.public_keys import accepted, thumbprint
 from registry.store import Unit
 from registry.store.records import Credential, CredentialKind
 
-_SECRET = re.compile(r"wbs_([0-9a-f]{12})_[0-9a-f]{64}")
 _MOST_LIVE = 20
 """Live credentials of one application: enough to rotate, too few to forget them."""
 
@@ -185,10 +184,11 @@ def revoke(unit: Unit, actor: Actor, application: str, id_: str, *, reason: str 
 
 def verify_client_secret(unit: Unit, application: str, secret: str, *, now: int) -> Credential:
     """The live client secret of that application. Raises `Unauthenticated`, alike for every reason."""
-    match = _SECRET.fullmatch(secret)
-    found = unit.credentials.get(match[1] if match else _NOBODY)
+    id_ = id_of(secret, "wbs")
+    found = unit.credentials.get(_NOBODY if id_ is None else id_)
     held = found.digest if found is not None and found.digest is not None else _NO_DIGEST
-    same = hmac.compare_digest(held, secret_digest(secret if match else ""))  # compared also when there is nothing to
+    # compared also when there is nothing to
+    same = hmac.compare_digest(held, secret_digest("" if id_ is None else secret))
     if (
         not same
         or found is None
@@ -213,7 +213,7 @@ def _issue(
 ) -> Issued:
     _require_sound(unit, actor, application, label, expires_at, now)
     id_ = secrets.token_hex(6)
-    secret = f"{prefix}_{id_}_{secrets.token_hex(32)}"
+    secret = compose(prefix, id_, secrets.token_hex(32))
     credential = Credential(
         id=id_,
         application=application,
