@@ -19,6 +19,7 @@ from weighbridge.commands import (
     access,
     auditing,
     contracts,
+    credentials,
     issuers,
     judging,
     keys,
@@ -67,7 +68,9 @@ def _options(
     """A governed API gateway and contract registry."""
 
 
-for module in (running, contracts, judging, lifecycle, access, plans, auditing, keys, tokens, top, usage, issuers):
+for module in (
+    *(running, contracts, judging, lifecycle, access, credentials, plans, auditing, keys, tokens, top, usage, issuers),
+):
     module.register(app)
 
 

@@ -17,6 +17,9 @@ from policies.model.contract import Audience, Contact, Version
 
 Role = Literal["admin", "member", "reader", "gateway"]
 CredentialKind = Literal["api-key", "client-secret", "subject", "public-key"]
+CredentialState = Literal["live", "expiring", "expired", "revoked"]
+EXPIRING_SECONDS = 14 * 86_400
+"""So long before its end a credential is worth a look."""
 
 
 class Team(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -104,7 +107,7 @@ class RegisteredApplication(Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class Credential(Struct, frozen=True, kw_only=True):
     """How an application proves itself. `digest` is of the whole generated string (``wbk_<id>_<secret>`` or
     ``wbs_<id>_<secret>``); a ``subject`` has `issuer` (an issuer's name) and `subject` instead, a ``public-key`` its
-    `public_jwk`, with the key's thumbprint as `digest`."""
+    `public_jwk`, with the key's thumbprint as `digest`. `replaced_by` is the id of the one it was rotated to."""
 
     id: str
     application: str
@@ -118,9 +121,17 @@ class Credential(Struct, frozen=True, kw_only=True):
     expires_at: int | None = None
     revoked_at: int | None = None
     public_jwk: dict[str, Any] | None = None
+    replaced_by: str | None = None
 
     def is_live(self, now: int) -> bool:
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
+    def state(self, now: int) -> CredentialState:
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.expires_at is None or self.expires_at > now + EXPIRING_SECONDS:
+            return "live"
+        return "expiring" if self.expires_at > now else "expired"
 
     def __repr__(self) -> str:
         return f"Credential(id={self.id!r}, application={self.application!r}, kind={self.kind!r})"

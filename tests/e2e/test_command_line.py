@@ -80,6 +80,21 @@ def test_a_key_is_revoked_and_said_so_as_json(up: Running) -> None:
     }
 
 
+def test_a_key_is_rotated_and_both_are_listed_with_their_state(up: Running) -> None:
+    old = answer(up, "apps", "key", CUSTOMER, "--label", "dock 4")["credential"]["id"]
+    shown = up.run("apps", "rotate", CUSTOMER, old, "--overlap", "2d")
+    assert shown.returncode == Exit.OK
+    new = shown.stdout.split("_")[1]
+    assert f"api-key {new} of {CUSTOMER}; this is the only time it is shown" in shown.stderr
+    listed = {held["id"]: held for held in answer(up, "apps", "show", CUSTOMER)["credentials"]}
+    assert [(listed[id_]["state"], listed[id_]["label"]) for id_ in (old, new)] == [
+        ("expiring", "dock 4"),
+        ("live", "dock 4"),
+    ]
+    assert up.run("apps", "rotate", CUSTOMER, old).returncode == Exit.REFUSED
+    assert up.run("apps", "rotate", CUSTOMER, new, "--overlap", "soon").returncode == Exit.UNREADABLE
+
+
 def test_deprecating_says_what_goes_with_it_and_who_is_subscribed(up: Running) -> None:
     would = up.run("deprecate", "shipment@1", "--sunset", "2031-01-31", "--successor", "2", "--dry-run")
     assert would.stdout.splitlines() == [

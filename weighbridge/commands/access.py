@@ -14,6 +14,8 @@ from weighbridge.errors import CommandError, Exit
 from weighbridge.printing import Format, out, say_json, table
 
 Application = Annotated[str, typer.Argument(metavar="APPLICATION")]
+Label = Annotated[str, typer.Option(help="What it is for, for whoever lists it.")]
+Expires = Annotated[str | None, typer.Option(help="Day or instant of its end, e.g. 2027-06-30; by default none.")]
 
 apps = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -57,15 +59,17 @@ def show(application: Application, format: FormatOption = Format.TEXT) -> int:
         empty="no subscriptions",
     )
     table(
-        ("credential", "kind", "created", "last used", "expires", "revoked"),
+        ("credential", "kind", "state", "created", "last used", "expires", "revoked", "label"),
         (
             (
                 c["id"],
                 c["kind"],
+                c["state"],
                 day(c.get("created_at")),
                 minute(c.get("last_used_at")),
                 day(c.get("expires_at")),
                 day(c.get("revoked_at")),
+                c["label"],
             )
             for c in credentials
         ),
@@ -131,15 +135,19 @@ def subscribe(
 
 
 @apps.command("key")
-def key(application: Application, format: FormatOption = Format.TEXT) -> int:
+def key(
+    application: Application, label: Label = "", expires: Expires = None, format: FormatOption = Format.TEXT
+) -> int:
     """Create an API key. It is shown once: the registry keeps only its digest."""
-    return _credential(application, "api-key", format)
+    return _credential(application, "api-key", label, expires, format)
 
 
 @apps.command("secret")
-def secret(application: Application, format: FormatOption = Format.TEXT) -> int:
+def secret(
+    application: Application, label: Label = "", expires: Expires = None, format: FormatOption = Format.TEXT
+) -> int:
     """Create an OAuth client secret. It is shown once."""
-    return _credential(application, "client-secret", format)
+    return _credential(application, "client-secret", label, expires, format)
 
 
 @apps.command("add-key")
@@ -175,8 +183,9 @@ def revoke(
     return Exit.OK
 
 
-def _credential(application: str, kind: str, format: Format) -> int:
-    created = _client().post(f"/v1/applications/{application}/credentials", {"kind": kind})
+def _credential(application: str, kind: str, label: str, expires: str | None, format: Format) -> int:
+    body = {"kind": kind, "label": label} | ({"expires_at": expires} if expires else {})
+    created = _client().post(f"/v1/applications/{application}/credentials", body)
     if format is Format.JSON:
         say_json(created)
     else:
