@@ -90,7 +90,7 @@ def add_public_key(
             raise Conflict(
                 f"the application {application} has a key with the kid {jwk['kid']} already; revoke it first"
             )
-    _require_sound(unit, actor, application, label, expires_at, now)
+    require_sound(unit, actor, application, label, expires_at, now)
     if unit.credentials.count(digest=digest):
         raise Conflict("that key was registered before, perhaps for another application; make a new one")
     credential = Credential(
@@ -124,7 +124,7 @@ def add_subject(
 
     Raises `Conflict` when the subject speaks for another application already, `NotFound`, `Invalid` (embedded issuer).
     """
-    _require_sound(unit, actor, application, label, expires_at, now)
+    require_sound(unit, actor, application, label, expires_at, now)
     require_text(subject, "/subject", "the subject", longest=255)
     found = unit.issuers.get(issuer)
     if found is None:
@@ -211,7 +211,7 @@ def _issue(
     expires_at: int | None,
     now: int,
 ) -> Issued:
-    _require_sound(unit, actor, application, label, expires_at, now)
+    require_sound(unit, actor, application, label, expires_at, now)
     id_ = secrets.token_hex(6)
     secret = compose(prefix, id_, secrets.token_hex(32))
     credential = Credential(
@@ -229,7 +229,8 @@ def _issue(
     return Issued(credential=credential, secret=secret)
 
 
-def _require_sound(unit: Unit, actor: Actor, application: str, label: str, expires_at: int | None, now: int) -> None:
+def require_sound(unit: Unit, actor: Actor, application: str, label: str, expires_at: int | None, now: int) -> None:
+    """What holds for a new credential of every kind. Raises `Forbidden`, `NotFound`, `Invalid`, `Conflict`."""
     require_admin(actor, "create credentials")
     _require_application(unit, application)
     require_text(label, "/label", "the label", longest=200, empty=True)

@@ -7,7 +7,7 @@ from typing import Any
 from policies.model.access import Plan
 from registry import credentials, plans, subscriptions
 from registry.api.desk import GONE, Answer, Call, saved
-from registry.api.handlers.credentials import shown
+from registry.api.handlers.credentials import CERTIFICATE_MEMBERS, register_certificate, shown
 from registry.api.wire import decode, moment, page, plain
 from registry.errors import Invalid
 from registry.store.records import Consumer, RegisteredApplication
@@ -101,8 +101,13 @@ def create_credential(call: Call, *, application: str) -> Answer:
         "expires_at": moment(body.get("expires_at"), "/expires_at"),
         "now": call.now,
     }
+    if body["kind"] == "certificate":
+        return register_certificate(call, application, particulars)
     if body["kind"] != "public-key" and "public_jwk" in body:
         raise Invalid("/public_jwk", "only a credential of kind public-key has this")
+    for name in CERTIFICATE_MEMBERS:
+        if name in body:
+            raise Invalid(f"/{name}", "only a credential of kind certificate has this")
     if body["kind"] == "subject":
         for name in ("issuer", "subject"):
             if not body.get(name):
