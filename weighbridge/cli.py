@@ -17,6 +17,7 @@ import typer
 
 from weighbridge.commands import (
     access,
+    anchors,
     auditing,
     contracts,
     credentials,
@@ -69,7 +70,8 @@ def _options(
 
 
 for module in (
-    *(running, contracts, judging, lifecycle, access, credentials, plans, auditing, keys, tokens, top, usage, issuers),
+    *(running, contracts, judging, lifecycle, access, credentials, anchors, plans, auditing, keys, tokens, top, usage),
+    issuers,
 ):
     module.register(app)
 

@@ -88,15 +88,19 @@ def create(
         list[str] | None, typer.Option(help="A site it may reach; repeat for more. A new one without reaches all.")
     ] = None,
     party: Annotated[str | None, typer.Option(help="Party id passed to backends, e.g. SUP-10021.")] = None,
+    bound_tokens_only: Annotated[
+        bool | None, typer.Option(help="Refuse its tokens unless they are bound to a client certificate.")
+    ] = None,
     format: FormatOption = Format.TEXT,
 ) -> int:
-    """Create an application, or change the given ones of its scopes, sites and party."""
+    """Create an application, or change what is given of its scopes, sites, party and tokens."""
     from weighbridge.client import Refused
 
     client = _client()
     before = client.find(f"/v1/applications/{application}") or {"name": application, "scopes": [], "sites": None}
-    given = {"scopes": scope or None, "sites": site or None, "party": party}
-    body = {name: before[name] for name in ("name", "scopes", "sites", "party", "pins") if name in before}
+    given = {"scopes": scope or None, "sites": site or None, "party": party, "bound_tokens_only": bound_tokens_only}
+    kept = ("name", "scopes", "sites", "party", "pins", "bound_tokens_only")
+    body = {name: before[name] for name in kept if name in before}
     body |= {"consumer": consumer, **{name: value for name, value in given.items() if value is not None}}
     is_new = client.find(f"/v1/consumers/{consumer}") is None
     if is_new:

@@ -1,17 +1,18 @@
-"""What is done to an application's credentials, beyond making and revoking them: `weighbridge apps rotate`."""
+"""Credentials beyond keys and secrets: `weighbridge apps certificate` and `weighbridge apps rotate`."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from weighbridge.commands import FormatOption
-from weighbridge.commands.access import Application, apps
+from weighbridge.commands.access import Application, Expires, Label, apps
 from weighbridge.commands.contracts import day
 from weighbridge.errors import CommandError, Exit
-from weighbridge.printing import Format, err, say_json
+from weighbridge.printing import Format, err, out, say_json
 
 Credential = Annotated[str, typer.Argument(metavar="CREDENTIAL", help="Its id, as `apps show` lists it.")]
 _UNITS = {"s": 1, "min": 60, "h": 3_600, "d": 86_400}
@@ -52,6 +53,43 @@ def rotate(
         style="dim",
         markup=False,
     )
+    return Exit.OK
+
+
+@apps.command("certificate")
+def certificate(
+    application: Application,
+    file: Annotated[Path | None, typer.Option(help="The client's own certificate in PEM form.")] = None,
+    anchor: Annotated[str | None, typer.Option(help="Or the trust anchor that issues it, with one name below.")] = None,
+    subject_dn: Annotated[
+        str | None, typer.Option(help="Its whole subject, such as CN=edi-bridge,O=Brightwater.")
+    ] = None,
+    san_dns: Annotated[str | None, typer.Option(help="A DNS name among its alternative names.")] = None,
+    san_uri: Annotated[str | None, typer.Option(help="A URI among its alternative names.")] = None,
+    label: Label = "",
+    expires: Expires = None,
+    format: FormatOption = Format.TEXT,
+) -> int:
+    """Let a client certificate speak for the application (mutual TLS): this one, or any an anchor issues for a name."""
+    from weighbridge.client import Client
+
+    given = {
+        "certificate": None if file is None else file.read_text("utf-8", "replace"),
+        "anchor": anchor,
+        "subject_dn": subject_dn,
+        "san_dns": san_dns,
+        "san_uri": san_uri,
+        "expires_at": expires,
+    }
+    body = {"kind": "certificate", "label": label} | {name: value for name, value in given.items() if value is not None}
+    made = Client.from_settings().post(f"/v1/applications/{application}/credentials", body)
+    if format is Format.JSON:
+        say_json(made)
+        return Exit.OK
+    held = made["credential"]
+    what = f"what {held['anchor']} issues for {held['subject']}" if held["anchor"] else f"sha-256 {held['subject']}"
+    until = f", until {day(held['expires_at'])}" if held["expires_at"] else ""
+    out.print(f"certificate {held['id']} of {application}: {what}{until}", markup=False)
     return Exit.OK
 
 
