@@ -53,6 +53,7 @@ def _ask_for_certificates(context: ssl.SSLContext, authorities: tuple[bytes, ...
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.options |= ssl.OP_NO_TICKET
     context.num_tickets = 0
+    context.sslobject_class = Handshake
     try:
         for authority in authorities:  # one call each: a long one into the library would hold up every other thread
             context.load_verify_locations(cadata=authority)
@@ -65,6 +66,24 @@ def authorities_of(snapshot: Snapshot) -> tuple[bytes, ...]:
     texts = [text for anchor in snapshot.anchors for text in anchor.certificates]
     texts += [held.der for held in snapshot.certificates if held.der is not None]
     return tuple(b64decode(text) for text in dict.fromkeys(texts))
+
+
+class Handshake(ssl.SSLObject):
+    """One that tells the client why it failed (``unknown ca``, ``certificate expired``). The loop would drop the alert
+    with the connection, so it is asked to wait for more first: that sends what there is to send."""
+
+    _failed: ssl.SSLError | None = None
+
+    def do_handshake(self) -> None:
+        if self._failed is not None:
+            raise self._failed
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            self._failed = error
+            raise ssl.SSLWantReadError from error
 
 
 class Handshakes(ssl.SSLContext):
