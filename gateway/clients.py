@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
+from policies.model.networks import Networks, is_within
 from policies.traffic.authenticate_certificate import FORWARDED, Presented
 
 _DER = 2  # ENCODING_DER of the module behind `ssl`
-Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
 def shown(transport: asyncio.BaseTransport, peer: str, proxies: Networks) -> Any:
@@ -25,18 +23,6 @@ def shown(transport: asyncio.BaseTransport, peer: str, proxies: Networks) -> Any
     session: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
     der = None if session is None else session.getpeercert(True)
     return None if session is None or der is None else Presented(der, _sent(session)[1:])
-
-
-@lru_cache(maxsize=4096)
-def is_within(peer: str, networks: Networks) -> bool:
-    """`peer` as a socket names it: an IPv6 address may carry a zone, or an IPv4 address."""
-    try:
-        address = ip_address(peer.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return any(address in network for network in networks)
 
 
 def _sent(session: Any) -> list[bytes]:

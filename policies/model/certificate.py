@@ -91,6 +91,11 @@ def subject(certificate: x509.Certificate) -> str:
         return certificate.subject.rfc4514_string()
 
 
+def is_self_issued(certificate: x509.Certificate) -> bool:
+    with _readable():
+        return certificate.issuer == certificate.subject
+
+
 def require_client(certificate: x509.Certificate) -> None:
     """Raises `InvalidCertificate` for one that must not identify a client."""
     with _readable():

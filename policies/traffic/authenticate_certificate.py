@@ -98,38 +98,29 @@ class Certificates:
             exchange.certified = caller.application.id
         return None
 
-    def application(self, presented: Presented, now: float) -> str | None:
+    def caller(self, presented: Presented, now: float) -> Caller | None:
         """Whose certificate it is, where that is certain and the certificate is good."""
         found = self._find(presented, now)
         caller = found.caller
-        if caller is None or not found.since <= now < caller.expires_at:
-            return None
-        return caller.application.id
+        return caller if caller is not None and found.since <= now < caller.expires_at else None
+
+    def application(self, presented: Presented, now: float) -> str | None:
+        caller = self.caller(presented, now)
+        return None if caller is None else caller.application.id
 
     def told(self, exchange: Exchange) -> Presented | Problem | None:
         """The certificate that a trusted proxy says its client showed: RFC 9440 section 2."""
-        certificate: bytes | None = None
-        chain: list[bytes] = []
-        for name, value in exchange.headers:
-            if name == b"client-cert":
-                if certificate is not None:
-                    return _malformed("Client-Cert was sent more than once.")
-                certificate = value
-            elif name == b"client-cert-chain":
-                chain.append(value)
-        if certificate is None:
-            return _malformed("Client-Cert-Chain was sent without Client-Cert.") if chain else None
-        told = (certificate, b",".join(chain))
+        certificates = [value for name, value in exchange.headers if name == b"client-cert"]
+        chains = [value for name, value in exchange.headers if name == b"client-cert-chain"]
+        told = (b"\n".join(certificates), b",".join(chains))
         presented = self._told.get(told)
         if presented is None:
             try:
-                intermediates = [_bytes(item) for item in told[1].split(b",")] if chain else []
-                presented = Presented(_bytes(certificate), intermediates)
-                x5.read_der(presented.der)
-            except ValueError:
-                return _malformed("Client-Cert is not a certificate as RFC 9440 has it.")
-            if len(intermediates) > MOST_INTERMEDIATES:
-                return _malformed("Client-Cert-Chain is too long.")
+                presented = forwarded(certificates, chains)
+            except InvalidCertificate as invalid:
+                return Problem(status=400, slug="bad-request", title="The request is malformed", detail=str(invalid))
+            if presented is None:
+                return None
             if len(self._told) >= _REMEMBERED:
                 del self._told[next(iter(self._told))]
             self._told[told] = presented
@@ -245,22 +236,40 @@ _SEVERAL = refused("The client certificate bears the names of several applicatio
 _UNREADABLE = refused("The client certificate cannot be read, or is not one for clients.", error=None)
 
 
-def _bytes(item: bytes) -> bytes:
-    """One byte sequence, in the one spelling that it has. Raises `ValueError`."""
-    match = _BYTES.fullmatch(item.strip(b" \t"))
-    if match is None:
-        raise ValueError("not a byte sequence")
+def forwarded(certificates: list[bytes], chains: list[bytes]) -> Presented | None:
+    """What the fields ``Client-Cert`` and ``Client-Cert-Chain`` tell, each as often as it was sent: RFC 9440 section 2.
+    Raises `InvalidCertificate`."""
+    if not certificates:
+        if chains:
+            raise InvalidCertificate("Client-Cert-Chain was sent without Client-Cert.")
+        return None
+    if len(certificates) > 1:
+        raise InvalidCertificate("Client-Cert was sent more than once.")
+    links = b",".join(chains).split(b",") if chains else []
+    if len(links) > MOST_INTERMEDIATES:
+        raise InvalidCertificate("Client-Cert-Chain is too long.")
+    presented = Presented(_bytes(certificates[0]), [_bytes(link) for link in links])
     try:
-        data = b64decode(match[1], validate=True)
-    except Base64Error as error:
-        raise ValueError("not base64") from error
-    if b64encode(data) != match[1]:
-        raise ValueError("not canonical base64")
+        x5.read_der(presented.der)
+    except InvalidCertificate:
+        raise _no_certificate() from None
+    return presented
+
+
+def _bytes(item: bytes) -> bytes:
+    """One byte sequence, in the one spelling that it has. Raises `InvalidCertificate`."""
+    match = _BYTES.fullmatch(item.strip(b" \t"))
+    try:
+        data = b"" if match is None else b64decode(match[1], validate=True)
+    except Base64Error:
+        raise _no_certificate() from None
+    if match is None or b64encode(data) != match[1]:
+        raise _no_certificate()
     return data
 
 
-def _malformed(detail: str) -> Problem:
-    return Problem(status=400, slug="bad-request", title="The request is malformed", detail=detail)
+def _no_certificate() -> InvalidCertificate:
+    return InvalidCertificate("Client-Cert is not a certificate as RFC 9440 has it.")
 
 
 @policy

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from gateway.clients import is_within
 from gateway.settings import Settings
+from policies.model.networks import is_within
 
 NETWORKS = Settings(trusted_proxies="10.0.7.0/24, 192.0.2.1,2001:db8::/32").trusted_proxies
 
