@@ -2,8 +2,9 @@
 
     add_certificate(unit, actor, application, *, pem, label, expires_at, now) -> Saved[Credential]
     add_certificate_name(unit, actor, application, *, anchor, kind, name, label, expires_at, now) -> Saved[Credential]
+    verify_certificate(unit, application, presented, *, now) -> Credential      for the token endpoint
 
-Both are idempotent, and refuse what speaks for another application already. Nothing of them is secret.
+The first two are idempotent, and refuse what speaks for another application already. Nothing of them is secret.
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ from typing import Any
 import msgspec
 
 from policies.model import certificate as x5
+from policies.model.access import Application
 from policies.model.certificate import InvalidCertificate
+from policies.traffic.authenticate_callers import Callers
+from policies.traffic.authenticate_certificate import Certificates, Presented
 from registry import credentials
 from registry.audit import Actor, Saved, record
-from registry.errors import Conflict, Invalid
+from registry.compiler import certificate_of
+from registry.errors import Conflict, Invalid, Unauthenticated
 from registry.store import Unit
 from registry.store.records import CertificateName, Credential
 
@@ -89,6 +94,19 @@ def add_certificate_name(
         label=label,
         expires_at=expires_at,
     )
+
+
+def verify_certificate(unit: Unit, application: str, presented: Presented, *, now: int) -> Credential:
+    """The live credential that this certificate is for that application; judged by the policy that gateways ask. Raises
+    `Unauthenticated`, alike for every reason."""
+    held = unit.credentials.all(application=application, kind="certificate", revoked_at=None)
+    known = {credential.id: credential for credential in held if credential.is_live(now)}
+    self = Application(id=application, name=application, consumer="", audience="internal")
+    judge = Certificates(map(certificate_of, known.values()), unit.anchors.all(), Callers([self], ()))
+    caller = judge.caller(presented, now)
+    if caller is None:
+        raise Unauthenticated("the client is not known, or its certificate is not valid")
+    return known[caller.credential]
 
 
 def _add(unit: Unit, actor: Actor, application: str, now: int, *, subject: str, **fields: Any) -> Saved[Credential]:

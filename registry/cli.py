@@ -43,6 +43,8 @@ def serve(settings: Settings) -> int:
             log_config=None,
             access_log=False,
             server_header=False,
+            # who may tell a certificate is known by the address that connects, not by what a field says it was
+            proxy_headers=not settings.trusted_proxies,
             timeout_graceful_shutdown=DRAIN_SECONDS,
             lifespan="on",
         )

@@ -113,8 +113,8 @@ class _Digest(msgspec.Struct):
 def _credentials(
     unit: Unit, issuers: dict[str, StoredIssuer]
 ) -> tuple[tuple[ApiKey, ...], tuple[Subject, ...], tuple[Certificate, ...]]:
-    """Live client secrets and public keys become subjects of the embedded issuer: a token names the credential that it
-    was got with, and dies with it."""
+    """Live client secrets, public keys and certificates become subjects of the embedded issuer: a token names the
+    credential that it was got with, and dies with it."""
     embedded = next((issuer for issuer in issuers.values() if issuer.embedded), None)
     keys: list[ApiKey] = []
     subjects: list[Subject] = []
@@ -127,9 +127,8 @@ def _credentials(
             )
             continue
         if credential.kind == "certificate":
-            certificates.append(_certificate(credential))
-            continue
-        if credential.kind in ("client-secret", "public-key"):
+            certificates.append(certificate_of(credential))
+        if credential.kind in ("client-secret", "public-key", "certificate"):
             issuer, subject = embedded, application
         else:
             issuer, subject = issuers.get(credential.issuer or ""), credential.subject or ""
@@ -146,7 +145,7 @@ def _credentials(
     return tuple(keys), tuple(subjects), tuple(certificates)
 
 
-def _certificate(held: Credential) -> Certificate:
+def certificate_of(held: Credential) -> Certificate:
     return Certificate(
         id=held.id,
         application=held.application,

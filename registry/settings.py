@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from policies.outgoing import Networks
+
+
+def _separated(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Proxies = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_separated)]
 
 
 class Settings(BaseSettings):
@@ -46,6 +54,9 @@ class Settings(BaseSettings):
     Several, the current one first, are parted by commas. SQLite does without: a file is made beside the database."""
     secrets_key_file: Path | None = None
     """A file with such keys instead, one on each line."""
+    trusted_proxies: Proxies = ()
+    """Networks of the proxies that end TLS in front of the registry, separated by commas. The certificate of the client
+    is believed in their ``Client-Cert`` field (RFC 9440) at the token endpoint, and in nobody else's."""
     log: Literal["json", "console"] = "json"
     """How log lines are written, to standard error."""
     outgoing_networks: str = "public,loopback"
