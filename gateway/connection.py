@@ -15,9 +15,9 @@ import math
 import socket
 import struct
 import time
-from typing import cast
+from typing import Any, cast
 
-from gateway import framing
+from gateway import clients, framing
 from gateway.framing import CHUNKED, Frame
 from gateway.http2 import PREFACE, Http2
 from gateway.passage import Passage
@@ -41,6 +41,7 @@ class Connection(asyncio.Protocol):
         "_advancing",
         "_begins",
         "_buffer",
+        "_certificate",
         "_ended",
         "_held",
         "_is_new",
@@ -66,6 +67,7 @@ class Connection(asyncio.Protocol):
         self._advancing = self._write_paused = self._ended = False
         self._held = self._lingered = 0
         self._is_new = True
+        self._certificate: Any = None
         self.deadline = math.inf
 
     # -- asyncio --
@@ -82,6 +84,8 @@ class Connection(asyncio.Protocol):
         worker.connections.add(self)
         peer = transport.get_extra_info("peername")
         self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
+        if worker.knows_certificates:
+            self._certificate = clients.shown(transport, self._peer, worker.settings.trusted_proxies)
         self.deadline = worker.now + worker.settings.head_seconds
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -258,7 +262,14 @@ class Connection(asyncio.Protocol):
             self._state = _BODY
             self.deadline = self._worker.now + self._worker.settings.body_idle_seconds
         exchange = Exchange(
-            requests.method, requests.path, requests.query, requests.fields, self._peer, time.time(), requests.learned
+            requests.method,
+            requests.path,
+            requests.query,
+            requests.fields,
+            self._peer,
+            time.time(),
+            requests.learned,
+            self._certificate,
         )
         passage = self._passage = self._begins(self._worker, self, exchange, frame, version, keep)
         passage.begin()

@@ -23,9 +23,10 @@ HOP_BY_HOP = frozenset(
 
 OURS_TO_SAY = frozenset(
     b"x-request-id traceparent tracestate forwarded x-forwarded-for x-forwarded-proto x-forwarded-host "
-    b"x-forwarded-port x-real-ip".split()
+    b"x-forwarded-port x-real-ip client-cert client-cert-chain x-forwarded-client-cert x-client-cert x-ssl-client-cert "
+    b"ssl-client-cert x-ssl-cert".split()
 )
-"""Fields about the request that upstreams believe: only our own copies go there."""
+"""Fields about the request that upstreams believe: only our own copies go there, and of certificates none."""
 
 _CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
 _FRAMING = frozenset({b"host", b"content-length", b"expect"})

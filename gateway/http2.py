@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from typing import cast
+from typing import Any, cast
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -34,7 +34,7 @@ from h2.exceptions import H2Error, ProtocolError
 from h2.settings import SettingCodes
 from hyperframe.frame import GoAwayFrame
 
-from gateway import framing, target
+from gateway import clients, framing, target
 from gateway.fields import Fields
 from gateway.reading import PERMITTED
 from gateway.replies import NOT_IMPLEMENTED
@@ -61,6 +61,7 @@ class Http2(asyncio.Protocol):
         self.h2 = H2Connection(H2Configuration(client_side=False, header_encoding=None))
         self._transport: asyncio.Transport | None = None
         self._peer = ""
+        self._certificate: Any = None
         self._paused = self._leaving = self._receiving = False
         self._nuisances = 0
         self._counted_since = worker.now
@@ -78,6 +79,8 @@ class Http2(asyncio.Protocol):
         worker.connections.add(self)
         peer = transport.get_extra_info("peername")
         self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
+        if worker.knows_certificates:
+            self._certificate = clients.shown(transport, self._peer, worker.settings.trusted_proxies)
         self.h2.local_settings.update(
             {
                 SettingCodes.MAX_CONCURRENT_STREAMS: MAX_STREAMS,
@@ -236,7 +239,7 @@ class Http2(asyncio.Protocol):
         stream.refuse(self._exchange(method or "", "", "", []), refusal)
 
     def _exchange(self, method: str, path: str, query: str, fields: Fields) -> Exchange:
-        return Exchange(method, path, query, fields, self._peer, time.time())
+        return Exchange(method, path, query, fields, self._peer, time.time(), None, self._certificate)
 
     def _body(self, event: DataReceived) -> None:
         stream = self.streams.get(event.stream_id or 0)

@@ -13,7 +13,8 @@ import socket
 import struct
 
 from gateway.connection import Connection
-from gateway.door import Door, tls_context
+from gateway.door import Door
+from gateway.tls import Handshakes, tls_context
 from gateway.worker import SWEEP_SECONDS, Worker
 
 HANDSHAKE_SECONDS = 0.2
@@ -36,7 +37,8 @@ class Listener:
     async def start(self, sock: socket.socket) -> None:
         """Accept on a bound socket."""
         worker = self.worker
-        tls = tls_context(worker.settings)
+        base = tls_context(worker.settings)
+        tls = base and Handshakes.of(lambda: base if worker.table is None else worker.table.tls or base)
         self._sock = sock
         self._server = await asyncio.get_running_loop().create_server(
             lambda: Door(worker) if tls else Connection(worker), sock=sock, backlog=1024, ssl=tls

@@ -7,10 +7,13 @@ costs what changed. First Problem wins; announcing happens on every reply.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import tzinfo
 from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import structlog
 
 from gateway.binding import BoundRoute, Versions
 from gateway.router import (
@@ -23,17 +26,22 @@ from gateway.router import (
     not_found,
     version_unknown,
 )
+from gateway.settings import Settings
 from gateway.target import AMBIGUOUS
+from gateway.tls import InvalidCertificate, authorities_of, tls_context
 from policies.model.access import Issuer, Plan
 from policies.model.snapshot import Snapshot, SnapshotRefused
 from policies.traffic import Exchange, Problem
 from policies.traffic.authenticate_api_key import ApiKeys
 from policies.traffic.authenticate_callers import Callers
+from policies.traffic.authenticate_certificate import Certificates
 from policies.traffic.authenticate_credentials import Credentials
 from policies.traffic.authenticate_jwt import KeySource, Memory, Tokens
 from policies.traffic.authenticate_jwt_keys import InvalidKeys
 from policies.traffic.limit_rate import Counters
 from policies.traffic.validate_response import Headers
+
+_log = structlog.get_logger("gateway.pipeline")
 
 Outcome = Problem | Awaitable[Problem | None] | None
 
@@ -53,11 +61,14 @@ class KeyRing(Protocol):
 class Pipeline:
     """Made once per worker. `build` may run in a thread of its own, one build at a time."""
 
-    def __init__(self, counters: Counters, keys: KeyRing, settings: object = None) -> None:
+    def __init__(self, counters: Counters, keys: KeyRing, settings: Settings | None = None) -> None:
         self.counters = counters
         self.keys = keys
         self._versions = Versions(counters)
         self._memory = Memory()
+        self._settings = settings
+        self._authorities: tuple[bytes, ...] = ()
+        self._tls: ssl.SSLContext | None = None
 
     def build(self, snapshot: Snapshot, digest: str) -> Table:
         """Bind everything. Raises `SnapshotRefused`, and then nothing has changed."""
@@ -66,14 +77,34 @@ class Pipeline:
         except InvalidKeys as invalid:
             raise SnapshotRefused(f"an issuer's keys cannot be used: {invalid}") from invalid
         zones = zones_of(snapshot.plans)
+        callers = Callers(snapshot.applications, snapshot.plans, zones)
+        try:
+            certificates = Certificates(snapshot.certificates, snapshot.anchors, callers)
+            authorities = authorities_of(snapshot)
+        except ValueError as broken:
+            raise SnapshotRefused(f"a certificate cannot be used: {broken}") from broken
         contracts = self._versions.bind(snapshot)
         self.keys.keep(snapshot.issuers)
-        callers = Callers(snapshot.applications, snapshot.plans, zones)
         credentials = Credentials(
             ApiKeys(snapshot.api_keys, callers),
             Tokens(issuers, snapshot.subjects, callers, self._memory, self.keys.epoch, snapshot.revoked_tokens),
+            certificates,
         )
-        return Table(snapshot, digest, contracts, callers, credentials, self._versions.route_count)
+        tls = self._handshakes(authorities)
+        return Table(snapshot, digest, contracts, callers, credentials, self._versions.route_count, tls)
+
+    def _handshakes(self, authorities: tuple[bytes, ...]) -> ssl.SSLContext | None:
+        """What handshakes accept with these authorities; ``None`` where clients are not asked for certificates. The
+        context before stays where a new one cannot be made: it decides less than the table does."""
+        settings = self._settings
+        if settings is None or settings.tls_client_certificates == "off" or authorities == self._authorities:
+            return self._tls
+        try:
+            self._tls = tls_context(settings, authorities) if authorities else None
+            self._authorities = authorities
+        except InvalidCertificate as invalid:
+            _log.error("client certificates are accepted as before", reason=str(invalid))
+        return self._tls
 
 
 class Table:
@@ -87,7 +118,9 @@ class Table:
         callers: Callers,
         credentials: Credentials,
         route_count: int,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self.tls = tls
         self.revision = snapshot.revision
         self.compiled_at = snapshot.compiled_at
         self.digest = digest

@@ -30,7 +30,6 @@ import uvloop
 from gateway import heads
 from gateway.admin import Admin, Siblings, SnapshotState, State
 from gateway.counters import OpenCounters, UnknownCounters, open_counters
-from gateway.door import InvalidCertificate, tls_context
 from gateway.exposition import of_few_applications
 from gateway.keys import KeyRing
 from gateway.listener import Listener
@@ -41,6 +40,7 @@ from gateway.settings import Settings
 from gateway.sink import Sink, encode_text
 from gateway.snapshots import Snapshots
 from gateway.telemetry import Telemetry
+from gateway.tls import InvalidCertificate, tls_context
 from gateway.totals import Totals
 from gateway.worker import Worker
 from policies.outgoing import Networks

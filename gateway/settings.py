@@ -6,13 +6,21 @@ own body cap comes with the snapshot.
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from policies.outgoing import Networks
+
+
+def _separated(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Proxies = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_separated)]
 
 
 class Settings(BaseSettings):
@@ -33,6 +41,13 @@ class Settings(BaseSettings):
     """A PEM file with the certificate chain: the public listener then speaks TLS 1.2 or newer, HTTP/2 and HTTP/1.1."""
     tls_key: Path | None = None
     """Its private key, where that is not in the same file."""
+
+    tls_client_certificates: Literal["auto", "off", "required"] = "auto"
+    """``auto``: clients are asked for a certificate while the registry knows trust anchors or registered certificates;
+    ``required``: a handshake without one fails; ``off``: none is asked for."""
+    trusted_proxies: Proxies = ()
+    """Networks of the proxies that end TLS in front of the gateway, separated by commas, such as ``10.0.7.0/24``. The
+    certificate of the client is believed in their ``Client-Cert`` field (RFC 9440) and in nobody else's."""
 
     registry_url: str = "http://127.0.0.1:8080"
     """Where the snapshot is fetched; https outside one machine."""

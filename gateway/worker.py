@@ -47,6 +47,8 @@ class Worker:
         self.upstreams = Upstreams(settings, self.now)
         self.date_line = b""
         self.scheme = b"http" if settings.tls_certificate is None else b"https"
+        self.knows_certificates = settings.tls_certificate is not None or bool(settings.trusted_proxies)
+        """Whether a connection may show a client certificate at all."""
         self.connections: set[Swept] = set()
         self.table: Any = None
         """The current `gateway.pipeline.Table`; replaced whole, read once per exchange."""

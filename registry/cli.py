@@ -8,13 +8,15 @@ import signal
 import socket
 import sys
 from types import FrameType
+from typing import Any
 
 import structlog
 import uvicorn
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from registry import upkeep
 from registry.api import app
-from registry.api.desk import Desk
+from registry.api.desk import PEER, Desk
 from registry.errors import RegistryError
 from registry.settings import Settings
 from registry.store import open_store
@@ -52,17 +54,28 @@ def serve(settings: Settings) -> int:
 
 def configured(desk: Desk) -> uvicorn.Config:
     """How the API is served. Left to itself, uvicorn believes whatever address a process on this machine claims to ask
-    for, and wrong keys are counted by address."""
+    for, and wrong keys are counted by address. Who really connected is remembered: a proxy is trusted by that."""
+    served: Any = app.create(desk)
+    if proxies := desk.settings.trusted_proxies:
+        served = _remembering_peer(ProxyHeadersMiddleware(served, trusted_hosts=[str(network) for network in proxies]))
     return uvicorn.Config(
-        app.create(desk),
+        served,
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=bool(desk.settings.trusted_proxies),
-        forwarded_allow_ips=desk.settings.trusted_proxies,
+        proxy_headers=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         lifespan="on",
     )
+
+
+def _remembering_peer(application: Any) -> Any:
+    async def called(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            scope[PEER] = scope["client"]
+        await application(scope, receive, send)
+
+    return called
 
 
 class _Server(uvicorn.Server):

@@ -16,7 +16,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote_plus
 
-from registry import assertions, credentials
+from policies.model import certificate as x5
+from policies.traffic.authenticate_certificate import Presented
+from registry import assertions, certificates, credentials
 from registry.errors import Conflict, Unauthenticated
 from registry.public_keys import SIGNING
 from registry.store import Store, Unit
@@ -42,6 +44,7 @@ class Question:
     issuer: str = ""
     endpoint: str = ""
     issuer_only: bool = False
+    certificate: Presented | None = field(default=None, repr=False)
 
     @property
     def client(self) -> str | None:
@@ -62,6 +65,12 @@ class Client:
     application: str
     credential: Credential
     method: str
+    thumbprint: str | None = None
+    """Of the client certificate that came with the request."""
+
+    @property
+    def used_certificate(self) -> bool:
+        return self.method in (TLS, SELF_SIGNED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +118,23 @@ def _private_key_jwt(unit: Unit, question: Question, now: int) -> Proof:
     return Proof(credential, used)
 
 
+def _certificate(unit: Unit, question: Question, now: int) -> Proof:
+    assert question.certificate is not None
+    client = question.form.get("client_id", "")  # RFC 8705 section 2: it says whose certificate it claims to be
+    return Proof(certificates.verify_certificate(unit, client, question.certificate, now=now))
+
+
+def _only_certificate(question: Question) -> bool:
+    """A certificate that comes with another proof is no second proof: tokens may be bound to it."""
+    proofs = ("client_secret", "client_assertion", "client_assertion_type")
+    return question.certificate is not None and question.authorization is None and not question.form.keys() & {*proofs}
+
+
+def _self_signed(question: Question) -> bool:
+    return question.certificate is not None and x5.is_self_issued(x5.read_der(question.certificate.der))
+
+
+TLS, SELF_SIGNED = "tls_client_auth", "self_signed_tls_client_auth"
 METHODS = (
     Method("client_secret_basic", lambda question: question.authorization is not None, _client_secret_basic),
     Method("client_secret_post", lambda question: "client_secret" in question.form, _client_secret_post),
@@ -118,6 +144,8 @@ METHODS = (
         _private_key_jwt,
         SIGNING,
     ),
+    Method(TLS, lambda question: _only_certificate(question) and not _self_signed(question), _certificate),
+    Method(SELF_SIGNED, lambda question: _only_certificate(question) and _self_signed(question), _certificate),
 )
 
 
@@ -139,7 +167,8 @@ def authenticate(store: Store, question: Question, *, now: int) -> Client:
         raise OAuthError("invalid_client", refused.detail, 401) from None
     except Conflict:
         raise OAuthError("invalid_client", "the assertion was used before; sign a new one each time", 401) from None
-    return Client(proof.credential.application, proof.credential, method.name)
+    thumbprint = None if question.certificate is None else question.certificate.thumbprint
+    return Client(proof.credential.application, proof.credential, method.name, thumbprint)
 
 
 def _basic(authorization: str) -> tuple[str, str]:

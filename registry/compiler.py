@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 
-from policies.model.access import ApiKey, Application, Issuer, RevokedToken, Subject, Subscription
+from policies.model.access import ApiKey, Application, Certificate, Issuer, RevokedToken, Subject, Subscription
 from policies.model.contract import LIVE, Stage
 from policies.model.snapshot import Snapshot, digest_of, dumps, faults_of
 from registry.store import Unit
-from registry.store.records import SnapshotRow, StoredIssuer
+from registry.store.records import Credential, SnapshotRow, StoredIssuer
 
 KEY_KEPT_SECONDS = 86400 + 60
 """The setting `token_seconds` allows no more than a day, and gateways as many seconds of leeway: no token outlives its
@@ -42,7 +42,7 @@ def compile_snapshot(unit: Unit, *, revision: int, now: int) -> Snapshot:
             Subscription(contract=entry.contract, major=entry.major, plan=entry.plan)
         )
     issuers = {issuer.name: issuer for issuer in unit.issuers.all()}
-    api_keys, subjects = _credentials(unit, issuers)
+    api_keys, subjects, certificates = _credentials(unit, issuers)
     return Snapshot(
         revision=revision,
         compiled_at=now,
@@ -60,6 +60,7 @@ def compile_snapshot(unit: Unit, *, revision: int, now: int) -> Snapshot:
                 sites=application.sites,
                 scopes=application.scopes,
                 pins=application.pins,
+                bound_tokens_only=application.bound_tokens_only,
                 subscriptions=tuple(subscriptions[application.id]),
             )
             for application in unit.applications.all()
@@ -75,6 +76,8 @@ def compile_snapshot(unit: Unit, *, revision: int, now: int) -> Snapshot:
             for token in unit.revoked_tokens.all()
             if token.expires_at + REVOCATION_KEPT_SECONDS > now
         ),
+        certificates=certificates,
+        anchors=tuple(unit.anchors.all()),
     )
 
 
@@ -107,12 +110,15 @@ class _Digest(msgspec.Struct):
     digest: str
 
 
-def _credentials(unit: Unit, issuers: dict[str, StoredIssuer]) -> tuple[tuple[ApiKey, ...], tuple[Subject, ...]]:
-    """Live client secrets and public keys become subjects of the embedded issuer: a token names the credential that it
-    was got with, and dies with it."""
+def _credentials(
+    unit: Unit, issuers: dict[str, StoredIssuer]
+) -> tuple[tuple[ApiKey, ...], tuple[Subject, ...], tuple[Certificate, ...]]:
+    """Live client secrets, public keys and certificates become subjects of the embedded issuer: a token names the
+    credential that it was got with, and dies with it."""
     embedded = next((issuer for issuer in issuers.values() if issuer.embedded), None)
     keys: list[ApiKey] = []
     subjects: list[Subject] = []
+    certificates: list[Certificate] = []
     for credential in unit.credentials.all(revoked_at=None):
         application, expires_at = credential.application, credential.expires_at
         if credential.kind == "api-key" and credential.digest is not None:
@@ -120,7 +126,9 @@ def _credentials(unit: Unit, issuers: dict[str, StoredIssuer]) -> tuple[tuple[Ap
                 ApiKey(id=credential.id, digest=credential.digest, application=application, expires_at=expires_at)
             )
             continue
-        if credential.kind in ("client-secret", "public-key"):
+        if credential.kind == "certificate":
+            certificates.append(certificate_of(credential))
+        if credential.kind in ("client-secret", "public-key", "certificate"):
             issuer, subject = embedded, application
         else:
             issuer, subject = issuers.get(credential.issuer or ""), credential.subject or ""
@@ -134,7 +142,19 @@ def _credentials(unit: Unit, issuers: dict[str, StoredIssuer]) -> tuple[tuple[Ap
                     expires_at=expires_at,
                 )
             )
-    return tuple(keys), tuple(subjects)
+    return tuple(keys), tuple(subjects), tuple(certificates)
+
+
+def certificate_of(held: Credential) -> Certificate:
+    return Certificate(
+        id=held.id,
+        application=held.application,
+        expires_at=held.expires_at,
+        der=held.certificate,
+        anchor=held.anchor,
+        kind=held.name_kind,
+        name=None if held.anchor is None else held.subject,
+    )
 
 
 def public_keys(unit: Unit, *, now: int) -> list[dict[str, Any]]:

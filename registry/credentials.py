@@ -8,14 +8,13 @@
     revoke(unit, actor, application, id, *, reason, now) -> Credential
     verify_client_secret(unit, application, secret, *, now) -> Credential     for the token endpoint
 
-``wbk_<id>_<secret>`` is an API key, ``wbs_<id>_<secret>`` a client secret; the id is 12 and the secret 64 lower-case
-hex digits. What is kept (and crosses in the snapshot) is `policies.model.access.secret_digest` of the WHOLE string.
+The shape of what is generated is `policies.model.generated`. What is kept (and crosses in the snapshot) is
+`policies.model.access.secret_digest` of the WHOLE string.
 """
 
 from __future__ import annotations
 
 import hmac
-import re
 import secrets
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +22,7 @@ from typing import Any
 import msgspec
 
 from policies.model.access import secret_digest
+from policies.model.generated import compose, id_of
 from registry import permissions
 from registry.audit import Actor, Saved, record
 from registry.errors import Conflict, Invalid, NotFound, Unauthenticated
@@ -31,7 +31,6 @@ from registry.public_keys import accepted, thumbprint
 from registry.store import Unit
 from registry.store.records import Credential, CredentialKind
 
-_SECRET = re.compile(r"wbs_([0-9a-f]{12})_[0-9a-f]{64}")
 _MOST_LIVE = 20
 """Live credentials of one application: enough to rotate, too few to forget them."""
 
@@ -90,7 +89,7 @@ def add_public_key(
             raise Conflict(
                 f"the application {application} has a key with the kid {jwk['kid']} already; revoke it first"
             )
-    _require_sound(unit, actor, application, label, expires_at, now)
+    require_sound(unit, actor, application, label, expires_at, now)
     if unit.credentials.count(digest=digest):
         raise Conflict("that key was registered before, perhaps for another application; make a new one")
     credential = Credential(
@@ -125,7 +124,7 @@ def add_subject(
     Raises `Conflict` when the subject speaks for another application already, `NotFound`, `Invalid` (embedded issuer).
     """
     permissions.require_role(actor, "create_credential.subject", "bind subjects of foreign issuers")
-    _require_sound(unit, actor, application, label, expires_at, now)
+    require_sound(unit, actor, application, label, expires_at, now)
     require_text(subject, "/subject", "the subject", longest=255)
     found = unit.issuers.get(issuer)
     if found is None:
@@ -191,10 +190,11 @@ def revoke(unit: Unit, actor: Actor, application: str, id_: str, *, reason: str 
 
 def verify_client_secret(unit: Unit, application: str, secret: str, *, now: int) -> Credential:
     """The live client secret of that application. Raises `Unauthenticated`, alike for every reason."""
-    match = _SECRET.fullmatch(secret)
-    found = unit.credentials.get(match[1] if match else _NOBODY)
+    id_ = id_of(secret, "wbs")
+    found = unit.credentials.get(_NOBODY if id_ is None else id_)
     held = found.digest if found is not None and found.digest is not None else _NO_DIGEST
-    same = hmac.compare_digest(held, secret_digest(secret if match else ""))  # compared also when there is nothing to
+    # compared also when there is nothing to
+    same = hmac.compare_digest(held, secret_digest("" if id_ is None else secret))
     if (
         not same
         or found is None
@@ -217,9 +217,9 @@ def _issue(
     expires_at: int | None,
     now: int,
 ) -> Issued:
-    _require_sound(unit, actor, application, label, expires_at, now)
+    require_sound(unit, actor, application, label, expires_at, now)
     id_ = secrets.token_hex(6)
-    secret = f"{prefix}_{id_}_{secrets.token_hex(32)}"
+    secret = compose(prefix, id_, secrets.token_hex(32))
     credential = Credential(
         id=id_,
         application=application,
@@ -235,7 +235,8 @@ def _issue(
     return Issued(credential=credential, secret=secret)
 
 
-def _require_sound(unit: Unit, actor: Actor, application: str, label: str, expires_at: int | None, now: int) -> None:
+def require_sound(unit: Unit, actor: Actor, application: str, label: str, expires_at: int | None, now: int) -> None:
+    """What holds for a new credential of every kind. Raises `Forbidden`, `NotFound`, `Invalid`, `Conflict`."""
     permissions.application(unit, actor, "create_credential", "create credentials", application)
     require_text(label, "/label", "the label", longest=200, empty=True)
     if expires_at is not None and expires_at <= now:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from policies.outgoing import Networks
+
+
+def _separated(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Proxies = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_separated)]
 
 
 class Settings(BaseSettings):
@@ -50,8 +58,10 @@ class Settings(BaseSettings):
     key_guesses: int = Field(20, ge=1, le=1_000_000)
     """Wrong management keys that one source (an IPv4 address, an IPv6 /64) may send in a minute before it gets 429, and
     as many guesses at one operator's key, wherever they come from."""
-    trusted_proxies: str = ""
-    """Addresses of proxies, with commas between, whose ``X-Forwarded-For`` says who asks; without, nobody's does."""
+    trusted_proxies: Proxies = ()
+    """Networks of the proxies in front of the registry, separated by commas. Who asks is believed in their
+    ``X-Forwarded-For`` field, and a client's certificate at the token endpoint in their ``Client-Cert`` (RFC 9440); in
+    nobody else's."""
     log: Literal["json", "console"] = "json"
     """How log lines are written, to standard error."""
     outgoing_networks: str = "public,loopback"

@@ -23,7 +23,7 @@ import jwt
 from policies.traffic.authenticate_jwt_reading import InvalidToken, read
 from registry import compiler, public_keys, scopes, signing
 from registry.audit import Actor, record
-from registry.client_authentication import METHODS, Client, OAuthError
+from registry.client_authentication import METHODS, SELF_SIGNED, TLS, Client, OAuthError
 from registry.sealing import Keyring
 from registry.settings import Settings
 from registry.store import Store, Unit
@@ -75,6 +75,9 @@ def issue(
     granted = [name for name in application.scopes if name in usable and (requested is None or name in requested)]
     if requested is not None and not granted:
         raise OAuthError("invalid_scope", "none of the requested scopes is the application's and of use to it")
+    bound = client.used_certificate or application.bound_tokens_only
+    if bound and client.thumbprint is None:
+        raise OAuthError("invalid_request", "the application's tokens are bound to a client certificate; present one")
     seconds = settings.token_seconds
     if client.credential.expires_at is not None:
         seconds = min(seconds, client.credential.expires_at - now)
@@ -89,6 +92,7 @@ def issue(
         "exp": now + seconds,
         "jti": secrets.token_hex(16),
         "cid": client.credential.id,
+        **({"cnf": {"x5t#S256": client.thumbprint}} if bound else {}),
     }
     headers = {"typ": TYPE, "kid": key.kid}
     token = jwt.encode(claims, signing.private_key(keyring, key), algorithm=key.public_jwk["alg"], headers=headers)
@@ -131,20 +135,22 @@ def introspect(store: Store, settings: Settings, token: str, *, asker: str | Non
         claims = _live(unit, settings, token, now)
     if claims is None or (asker is not None and claims["sub"] != asker):
         return {"active": False}
-    told = ("iss", "aud", "sub", "client_id", "scope", "iat", "exp", "jti")
+    told = ("iss", "aud", "sub", "client_id", "scope", "iat", "exp", "jti", "cnf")
     return {"active": True, "token_type": "Bearer", **{name: claims[name] for name in told if name in claims}}
 
 
 def metadata(settings: Settings) -> dict[str, Any]:
     """Authorization server metadata, RFC 8414 section 2."""
     base = settings.issuer.rstrip("/")
-    methods = [method.name for method in METHODS]
+    shown = bool(settings.trusted_proxies)  # without one, no certificate reaches us
+    methods = [method.name for method in METHODS if shown or method.name not in (TLS, SELF_SIGNED)]
     algorithms = [algorithm for method in METHODS for algorithm in method.algorithms]
     described: dict[str, Any] = {
         "issuer": settings.issuer,
         "jwks_uri": base + JWKS_PATH,
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": [],
+        "tls_client_certificate_bound_access_tokens": shown,
     }
     for name, path in (
         ("token", TOKEN_PATH),

@@ -80,6 +80,7 @@ class OneUpstream:
     judges: bool = False
     on_response: Callable[[Exchange, int, Fields, bytes], Problem | None] = lambda *_: None
     released: int = 0
+    tls: Any = None
 
     def open(self, exchange: Exchange) -> Problem | Awaitable[Problem | None] | None:
         exchange.route, exchange.caller, exchange.site = self.route, self.caller, self.site

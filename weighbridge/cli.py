@@ -17,6 +17,7 @@ import typer
 
 from weighbridge.commands import (
     access,
+    anchors,
     auditing,
     contracts,
     issuers,
@@ -74,14 +75,15 @@ for module in (
     judging,
     lifecycle,
     access,
+    anchors,
+    auditing,
+    issuers,
+    keys,
     operators,
     plans,
-    auditing,
-    keys,
     tokens,
     top,
     usage,
-    issuers,
 ):
     module.register(app)
 

@@ -63,7 +63,8 @@ class Subscription(Struct, frozen=True, kw_only=True):
 
 class Application(Struct, frozen=True, kw_only=True):
     """A caller. `sites` ``None`` means all; `pins` maps a contract to the major served when a call names none.
-    `party` is passed to backends (``SUP-10021``)."""
+    `party` is passed to backends (``SUP-10021``). With `bound_tokens_only` its tokens count only where they are bound
+    to a certificate (RFC 8705 section 3)."""
 
     id: str
     name: str
@@ -74,6 +75,7 @@ class Application(Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...] = ()
     pins: dict[str, int] = {}
     subscriptions: tuple[Subscription, ...] = ()
+    bound_tokens_only: bool = False
 
 
 class ApiKey(Struct, frozen=True, kw_only=True):
@@ -101,6 +103,27 @@ class RevokedToken(Struct, frozen=True, kw_only=True):
     issuer: str
     jti: str
     expires_at: int
+
+
+class Certificate(Struct, frozen=True, kw_only=True):
+    """A client certificate that speaks for `application` (RFC 8705 section 2): the one of this base64 `der`, or any
+    that the authority `anchor` issued for `name`. `kind` says what of a certificate that is: ``subject_dn``
+    (RFC 4514), ``san_dns``, ``san_uri``."""
+
+    id: str
+    application: str
+    expires_at: int | None = None
+    der: str | None = None
+    anchor: str | None = None
+    kind: str | None = None
+    name: str | None = None
+
+
+class TrustAnchor(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Authorities that an admin trusts to name clients, as base64 of the DER form of their certificates."""
+
+    name: str
+    certificates: tuple[str, ...]
 
 
 class Issuer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

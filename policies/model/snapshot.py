@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
-from policies.model.access import ApiKey, Application, Issuer, Plan, RevokedToken, Subject
+from policies.model.access import ApiKey, Application, Certificate, Issuer, Plan, RevokedToken, Subject, TrustAnchor
 from policies.model.contract import Contract, Rollout, Version
 
 FORMAT = 1
@@ -51,6 +51,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     plans: tuple[Plan, ...] = ()
     issuers: tuple[Issuer, ...] = ()
     revoked_tokens: tuple[RevokedToken, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    anchors: tuple[TrustAnchor, ...] = ()
 
 
 class _Unread(Snapshot, frozen=True, kw_only=True):
@@ -59,12 +61,14 @@ class _Unread(Snapshot, frozen=True, kw_only=True):
     applications: tuple[msgspec.Raw, ...] = ()  # type: ignore[assignment]
     api_keys: tuple[msgspec.Raw, ...] = ()  # type: ignore[assignment]
     subjects: tuple[msgspec.Raw, ...] = ()  # type: ignore[assignment]
+    certificates: tuple[msgspec.Raw, ...] = ()  # type: ignore[assignment]
 
 
 _LISTS: dict[str, msgspec.json.Decoder[Any]] = {
     "applications": msgspec.json.Decoder(Application),
     "api_keys": msgspec.json.Decoder(ApiKey),
     "subjects": msgspec.json.Decoder(Subject),
+    "certificates": msgspec.json.Decoder(Certificate),
 }
 
 
@@ -115,6 +119,7 @@ _ALIKE = {
     "applications": ("id", "consumer", "audience", "scopes", "sites", "subscriptions"),
     "api_keys": ("application",),
     "subjects": ("id", "issuer", "subject", "application"),
+    "certificates": ("application", "anchor", "kind"),
 }
 """Fields whose values are the same in many items, or in items of two lists."""
 
@@ -180,3 +185,9 @@ def faults_of(snapshot: Snapshot) -> Iterator[str]:
             yield f"credential {subject.id} belongs to no application"
         if subject.issuer not in issuers:
             yield f"credential {subject.id} names unknown issuer {subject.issuer}"
+    anchors = {anchor.name for anchor in snapshot.anchors}
+    for certificate in snapshot.certificates:
+        if certificate.application not in applications:
+            yield f"certificate {certificate.id} belongs to no application"
+        if certificate.anchor is not None and certificate.anchor not in anchors:
+            yield f"certificate {certificate.id} names unknown trust anchor {certificate.anchor}"

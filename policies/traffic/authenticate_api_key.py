@@ -10,10 +10,13 @@ from hashlib import sha256
 from math import inf
 
 from policies.model.access import ApiKey
+from policies.model.generated import is_mistyped
 from policies.traffic import Caller, Exchange, Policy, Problem, RouteFacts, policy
 from policies.traffic.authenticate_callers import Callers, refused
 
 _LONGEST = 512
+_UNKNOWN = refused("The API key is unknown or was revoked.", error=None)
+_MISTYPED = refused("The API key is mistyped: its last eight characters do not fit the rest.", error=None)
 
 
 class ApiKeys:
@@ -33,16 +36,20 @@ class ApiKeys:
         if caller is None:
             key = self._keys.get(digest) if len(secret) <= _LONGEST else None
             if key is None:
-                return refused("The API key is unknown or was revoked.", error=None)
+                return _UNKNOWN if not _is_mistyped(secret) else _MISTYPED
             expires_at = inf if key.expires_at is None else key.expires_at
             caller = self._callers.caller(key.application, key.id, None, expires_at)
             if caller is None:
-                return refused("The API key is unknown or was revoked.", error=None)
+                return _UNKNOWN
             self._made[digest] = caller
         if exchange.now >= caller.expires_at:
             return refused("The API key has expired.", error=None)
         exchange.caller = caller
         return None
+
+
+def _is_mistyped(secret: bytes) -> bool:
+    return len(secret) <= _LONGEST and is_mistyped(secret.decode("latin-1"))
 
 
 @policy

@@ -9,10 +9,24 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Protocol
 
+import msgspec
+
 from policies.traffic import Decision, Exchange, Phase, Policy, Problem, RouteFacts, policy
-from policies.traffic.authenticate_callers import REALM, ambiguous
+from policies.traffic.authenticate_callers import REALM, Callers, ambiguous
+from policies.traffic.authenticate_certificate import FORWARDED, Certificates
 from policies.traffic.authorize_scopes import allows_anonymous
 from policies.traffic.authorize_site import in_query
+
+_MISSING = Problem(
+    status=401,
+    slug="credentials-missing",
+    title="Credentials are needed",
+    detail="Send a bearer token in Authorization, or an API key in X-API-Key.",
+    headers=(("WWW-Authenticate", REALM),),
+)
+_UNKNOWN_CERTIFICATE = msgspec.structs.replace(
+    _MISSING, detail="The client certificate belongs to no application here, and nothing else was sent."
+)
 
 
 class Judge(Protocol):
@@ -28,14 +42,17 @@ class Credentials:
     section 2); one in a form body (its section 2.2) is a member of the body like any other, for the contract to judge.
     """
 
-    __slots__ = ("_keys", "_tokens")
+    __slots__ = ("_certificates", "_keys", "_tokens")
 
-    def __init__(self, keys: Judge, tokens: Judge) -> None:
+    def __init__(self, keys: Judge, tokens: Judge, certificates: Certificates | None = None) -> None:
         self._keys = keys
         self._tokens = tokens
+        self._certificates = certificates or Certificates((), (), Callers((), ()))
 
     def identify(self, exchange: Exchange) -> Problem | Awaitable[Problem | None] | None:
         """``None`` with `exchange.caller` unset means that nothing was sent."""
+        if exchange.certificate is not None and (problem := self._know(exchange)) is not None:
+            return problem
         authorization: bytes | None = None
         key: bytes | None = None
         for name, value in exchange.headers:
@@ -48,7 +65,7 @@ class Credentials:
                     return ambiguous("X-API-Key was sent more than once.")
                 key = value
         if authorization is None and key is None:
-            return None
+            return None if exchange.certificate is None else self._certificates.judge(exchange, exchange.certificate)
         if authorization is not None and key is not None:
             return ambiguous("Send either Authorization or X-API-Key, not both.")
         if exchange.query and in_query(exchange.query, "access_token"):
@@ -56,6 +73,19 @@ class Credentials:
         if authorization is not None:
             return self._tokens.judge(exchange, authorization)
         return self._keys.judge(exchange, key or b"")
+
+    def _know(self, exchange: Exchange) -> Problem | None:
+        """Whose certificate came with it. A key or token that comes as well decides who calls."""
+        certificate = exchange.certificate
+        if certificate is FORWARDED:
+            told = self._certificates.told(exchange)
+            if isinstance(told, Problem):
+                exchange.certificate = None
+                return told
+            certificate = exchange.certificate = told
+        if certificate is not None:
+            exchange.certified = self._certificates.application(certificate, exchange.now)
+        return None
 
 
 class CredentialsNeeded:
@@ -65,13 +95,7 @@ class CredentialsNeeded:
     def decide(self, exchange: Exchange) -> Decision:
         if exchange.caller is not None:
             return None
-        return Problem(
-            status=401,
-            slug="credentials-missing",
-            title="Credentials are needed",
-            detail="Send a bearer token in Authorization, or an API key in X-API-Key.",
-            headers=(("WWW-Authenticate", REALM),),
-        )
+        return _MISSING if exchange.certificate is None else _UNKNOWN_CERTIFICATE
 
 
 @policy

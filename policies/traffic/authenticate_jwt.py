@@ -6,7 +6,8 @@ on, no ``crit``, no keys carried by the token, whole comparison of issuer and au
 
 A verified token is remembered by its SHA-256 until it expires. The memory has two layers: what a signature proved stays
 true across snapshots while the key does (`Verified`), who the caller is belongs to one snapshot, so that a revoked
-credential bites with the next one.
+credential bites with the next one. A token that is bound to a certificate is remembered with it: the same token on
+another connection is a stranger.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from msgspec import Struct
 from policies.model.access import Issuer, RevokedToken, Subject
 from policies.traffic import Caller, Decision, Exchange, Policy, Problem, RouteFacts, policy
 from policies.traffic.authenticate_callers import Callers, refused
+from policies.traffic.authenticate_jwt_binding import confirmation
 from policies.traffic.authenticate_jwt_claims import Rules, media_type
 from policies.traffic.authenticate_jwt_keys import SUPPORTED, Key, Keys
 from policies.traffic.authenticate_jwt_reading import InvalidToken, Token, read
@@ -110,6 +112,12 @@ class Tokens:
         if caller is not None and exchange.now < caller.expires_at:
             exchange.caller = caller
             return None
+        if exchange.certificate is not None:  # a bound token is remembered together with its certificate only
+            caller = self._made.get(digest + exchange.certificate.thumbprint.encode())
+            if caller is not None and exchange.now < caller.expires_at:
+                exchange.caller = caller
+                exchange.certified = caller.application.id
+                return None
         return self._judge_new(exchange, authorization.partition(b" ")[2].strip(b" "), digest)
 
     def _judge_new(self, exchange: Exchange, token: bytes, digest: bytes) -> Decision:
@@ -202,6 +210,11 @@ class Tokens:
     def _admit(self, exchange: Exchange, digest: bytes, verified: Verified) -> None:
         issuer, _, rules = self._issuer(verified.issuer)
         claims = verified.claims
+        thumbprint = confirmation(claims)
+        if thumbprint is not None:
+            if exchange.certificate is None or exchange.certificate.thumbprint != thumbprint:
+                raise InvalidToken("The token is bound to a client certificate that was not presented.")
+            digest += thumbprint.encode()
         expires_at = rules.check(verified.typ, claims, exchange.now)
         if self._revoked:
             jti = claims.get("jti")
@@ -217,6 +230,10 @@ class Tokens:
         )
         if caller is None:
             raise InvalidToken("The token's subject is no application here.")
+        if thumbprint is not None:
+            exchange.certified = caller.application.id
+        elif caller.application.bound_tokens_only:
+            raise InvalidToken("This application's tokens must be bound to a client certificate (cnf).")
         if len(self._made) >= _REMEMBERED:
             del self._made[next(iter(self._made))]
         self._made[digest] = caller

@@ -70,10 +70,6 @@ class Rules:
             or self._audiences.isdisjoint(named)
         ):
             raise InvalidToken("The token is meant for somebody else.")
-        bound = claims.get("cnf")
-        if isinstance(bound, dict) and "jkt" in bound:
-            # RFC 9449 section 7.1: whoever holds the token must prove the key too, and that is not asked for here
-            raise InvalidToken("The token is bound to a key (DPoP), and is no bearer token.")
         for path, values in self._required:
             if values.isdisjoint(texts(at(claims, path), split=False)):
                 raise InvalidToken(

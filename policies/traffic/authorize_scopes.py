@@ -2,7 +2,8 @@
 
 Within an alternative every requirement counts. Requirements of OAuth 2, OpenID Connect and bearer schemes need their
 scopes; an API key is an equal credential that carries its application's scopes; a scheme of type ``apiKey`` needs a
-caller and nothing more. Schemes nobody can satisfy here (basic, mutual TLS) void their alternative.
+caller and nothing more; one of type ``mutualTLS`` needs a client certificate of the application, or to which its token
+is bound. Schemes nobody can satisfy here (basic) void their alternative.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from policies.model.document import Operation, Requirement
 from policies.traffic import Decision, Exchange, Phase, Policy, Problem, RouteFacts, policy
 from policies.traffic.authenticate_callers import REALM
 
+_MUTUAL = "mutualTLS"
 _SCOPED = frozenset({"oauth2", "openIdConnect", "http:bearer"})
-_UNSCOPED = frozenset({"apiKey"})
+_UNSCOPED = frozenset({"apiKey", _MUTUAL})
 
 
 def allows_anonymous(operation: Operation) -> bool:
@@ -64,6 +66,36 @@ class AuthorizeScopes:
         return self._problem
 
 
+class AuthorizeMutually(AuthorizeScopes):
+    """Where some alternative asks for mutual TLS: `certified` are those that do, `open_` those that do not."""
+
+    __slots__ = ("_certified",)
+
+    def __init__(self, certified: tuple[frozenset[str], ...], open_: tuple[frozenset[str], ...]) -> None:
+        super().__init__(open_ or certified)
+        self._certified = certified
+        if not open_:
+            self._alternatives, self._first = (), None
+
+    def decide(self, exchange: Exchange) -> Decision:
+        problem = super().decide(exchange)
+        caller = exchange.caller
+        if problem is None or caller is None:
+            return None
+        fits = any(alternative <= caller.scopes for alternative in self._certified)
+        if not fits:
+            return problem
+        return None if exchange.certified == caller.application.id else _NO_CERTIFICATE
+
+
+_NO_CERTIFICATE = Problem(
+    status=403,
+    slug="certificate-missing",
+    title="A client certificate is missing",
+    detail="This operation needs mutual TLS with a certificate of the calling application, or its token bound to it.",
+)
+
+
 @policy
 def authorize_scopes(facts: RouteFacts) -> Policy | None:
     """Lets through only callers whose scopes satisfy one alternative of the operation's `security`.
@@ -74,5 +106,12 @@ def authorize_scopes(facts: RouteFacts) -> Policy | None:
     security = facts.operation.security
     if security is None or any(not alternative for alternative in security):
         return None
-    satisfiable = tuple(needed for alternative in security if (needed := scopes_needed(alternative)) is not None)
-    return AuthorizeScopes(satisfiable)
+    satisfiable = [
+        (needed, any(requirement.kind == _MUTUAL for requirement in alternative))
+        for alternative in security
+        if (needed := scopes_needed(alternative)) is not None
+    ]
+    certified, open_ = (
+        tuple(needed for needed, is_mutual in satisfiable if is_mutual is kind) for kind in (True, False)
+    )
+    return AuthorizeMutually(certified, open_) if certified else AuthorizeScopes(open_)

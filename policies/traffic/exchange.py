@@ -20,6 +20,8 @@ class Exchange:
         "allowance",
         "body",
         "caller",
+        "certificate",
+        "certified",
         "faults",
         "headers",
         "learned",
@@ -56,6 +58,7 @@ class Exchange:
         peer: str,
         now: float,
         learned: dict[str, Any] | None = None,
+        certificate: Any = None,
     ) -> None:
         # written by gateway.connection
         self.method = method
@@ -69,6 +72,11 @@ class Exchange:
         self.learned: dict[str, Any] = {} if learned is None else learned
         """What was worked out of `headers` alone, shared by the exchanges of a connection that repeats them."""
         self.peer = peer
+        self.certificate = certificate
+        """What the client showed, and that it holds the key of: `policies.traffic.authenticate_certificate.Presented`;
+        `FORWARDED` where a trusted proxy tells it in a field."""
+        self.certified: str | None = None
+        """The application whose certificate that is, or to whose token it is bound."""
         self.now = now
         """Unix seconds: time is an argument everywhere below."""
         self.request_id: str = ""

@@ -27,7 +27,8 @@ from registry.store import Store
 DESK = "weighbridge.desk"
 REQUEST_ID = "weighbridge.request-id"
 ACTOR = "weighbridge.actor"
-"""Keys of the ASGI scope."""
+PEER = "weighbridge.peer"
+"""Keys of the ASGI scope; the last is who connected (host and port), where ``client`` is who asks by way of a proxy."""
 
 
 class Desk:

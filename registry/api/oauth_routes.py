@@ -20,8 +20,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from policies.model.certificate import InvalidCertificate
+from policies.model.networks import is_within
+from policies.traffic.authenticate_certificate import Presented, forwarded
 from registry import signing, tokens
-from registry.api.desk import Desk
+from registry.api.desk import PEER, Desk
 from registry.client_authentication import Client, OAuthError, Question, authenticate
 from registry.errors import Unauthenticated
 
@@ -116,6 +119,7 @@ class Issuer:
             issuer=self._settings.issuer,
             endpoint=base + tokens.TOKEN_PATH,
             issuer_only=self._settings.assertion_audience == "issuer",
+            certificate=self._presented(request),
         )
 
         def judge() -> Client:
@@ -123,6 +127,21 @@ class Issuer:
 
         client: Client = await self._counted(request, question.client or "", judge)
         return client
+
+    def _presented(self, request: Request) -> Presented | None:
+        """The client's certificate, as a trusted proxy tells it (RFC 9440); nobody else is listened to."""
+        proxies = self._settings.trusted_proxies
+        peer = request.scope.get(PEER, request.scope.get("client"))
+        if not proxies or peer is None or not is_within(peer[0], proxies):
+            return None
+        told = [
+            [value for field, value in request.headers.raw if field == name]
+            for name in (b"client-cert", b"client-cert-chain")
+        ]
+        try:
+            return forwarded(*told)
+        except InvalidCertificate as refused:
+            raise OAuthError("invalid_request", str(refused)) from None
 
     async def _operator(self, request: Request, form: Form) -> None:
         if form.fields.keys() & {"client_secret", "client_assertion"}:

@@ -62,6 +62,8 @@ def plain(record: Struct) -> dict[str, Any]:
     tree: dict[str, Any] = msgspec.to_builtins(record)
     if isinstance(record, Operator | Credential):
         del tree["digest"]
+    if isinstance(record, Credential):
+        del tree["certificate"]  # its fingerprint is `subject`
     if isinstance(record, SigningKey):
         del tree["private_pem"]
     if isinstance(record, StoredVersion):

@@ -16,7 +16,11 @@ from policies.governance import Role
 from policies.model.access import Issuer
 from policies.model.contract import Audience, Contact, Version
 
-CredentialKind = Literal["api-key", "client-secret", "subject", "public-key"]
+CredentialKind = Literal["api-key", "client-secret", "subject", "public-key", "certificate"]
+CertificateName = Literal["subject_dn", "san_dns", "san_uri"]
+CredentialState = Literal["live", "expiring", "expired", "revoked"]
+EXPIRING_SECONDS = 14 * 86_400
+"""So long before its end a credential is worth a look."""
 
 
 class Team(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,12 +112,15 @@ class RegisteredApplication(Struct, frozen=True, kw_only=True, forbid_unknown_fi
     sites: tuple[str, ...] | None = None
     scopes: tuple[str, ...] = ()
     pins: dict[str, int] = {}
+    bound_tokens_only: bool = False
 
 
 class Credential(Struct, frozen=True, kw_only=True):
     """How an application proves itself. `digest` is of the whole generated string (``wbk_<id>_<secret>`` or
     ``wbs_<id>_<secret>``); a ``subject`` has `issuer` (an issuer's name) and `subject` instead, a ``public-key`` its
-    `public_jwk`, with the key's thumbprint as `digest`."""
+    `public_jwk`, with the key's thumbprint as `digest`. A ``certificate`` is either one `certificate` (base64 of its
+    DER form; `subject` is its SHA-256), or what `anchor` issues for the name `subject` of the kind `name_kind`.
+    `replaced_by` is the id of the one it was rotated to."""
 
     id: str
     application: str
@@ -127,9 +134,20 @@ class Credential(Struct, frozen=True, kw_only=True):
     expires_at: int | None = None
     revoked_at: int | None = None
     public_jwk: dict[str, Any] | None = None
+    replaced_by: str | None = None
+    certificate: str | None = None
+    anchor: str | None = None
+    name_kind: CertificateName | None = None
 
     def is_live(self, now: int) -> bool:
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
+    def state(self, now: int) -> CredentialState:
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.expires_at is None or self.expires_at > now + EXPIRING_SECONDS:
+            return "live"
+        return "expiring" if self.expires_at > now else "expired"
 
     def __repr__(self) -> str:
         return f"Credential(id={self.id!r}, application={self.application!r}, kind={self.kind!r})"

@@ -148,6 +148,8 @@ revoked_tokens = Table("revoked_tokens", metadata, _key("jti"), _word("applicati
 Index(None, revoked_tokens.c.application)
 Index(None, revoked_tokens.c.expires_at)
 
+anchors = Table("anchors", metadata, _key("name"), _body())
+
 plans = Table("plans", metadata, _key("name"), _body())
 
 subscriptions = Table(

@@ -15,7 +15,7 @@ import orjson
 from msgspec import Struct
 from sqlalchemy import Connection, Table, and_, delete, insert, or_, select
 
-from policies.model.access import Plan
+from policies.model.access import Plan, TrustAnchor
 from policies.model.contract import Contract, Rollout
 from registry import chain
 from registry.errors import Invalid
@@ -111,6 +111,10 @@ class Unit:
     @cached_property
     def issuers(self) -> Collection[StoredIssuer]:
         return self._collection(tables.issuers, StoredIssuer)
+
+    @cached_property
+    def anchors(self) -> Collection[TrustAnchor]:
+        return self._collection(tables.anchors, TrustAnchor)
 
     @cached_property
     def waivers(self) -> Collection[StoredWaiver]:

@@ -19,7 +19,7 @@ from tests.unit.policies.traffic.facts import contract, document, facts, version
 
 MODULES = sorted({info.name for info in pkgutil.iter_modules(policies.traffic.__path__)} - {"exchange"})
 ENTRIES = catalog.entries("traffic")
-IDENTIFYING = {"authenticate_api_key", "authenticate_jwt"}
+IDENTIFYING = {"authenticate_certificate", "authenticate_api_key", "authenticate_jwt"}
 """Asked before the route is known, not in the chain."""
 GOVERNED = facts(
     document(

@@ -120,6 +120,10 @@ def _subscribed(world: World, things: dict[str, str]) -> dict[str, str]:
     return {}
 
 
+def _keyed(world: World, things: dict[str, str]) -> dict[str, str]:
+    return {"credential": world.credential(things["consumer"])}
+
+
 def _rolled_out(world: World, things: dict[str, str]) -> dict[str, str]:
     world.ok("PUT", f"/v1/contracts/{things['contract']}/rollouts/1", json={"version": "1.1.0", "share": 5})
     return {}
@@ -194,6 +198,12 @@ CASES: dict[str, Case] = {
     "list_credentials": Case("GET", "/applications/{consumer}/credentials"),
     "get_credential": Case("GET", "/applications/{consumer}/credentials/{credential}"),
     "create_credential": Case("POST", "/applications/{consumer}/credentials", {"kind": "client-secret"}, 201),
+    "create_credential.certificate": Case(
+        "POST", "/applications/{consumer}/credentials", {"kind": "certificate", "certificate": "none"}, 400
+    ),
+    "rotate_credential": Case(
+        "POST", "/applications/{consumer}/credentials/{credential}/rotation", {"overlap_seconds": 60}, 201, _keyed
+    ),
     "create_credential.subject": Case("POST", "/applications/{consumer}/credentials", "subject", 201),
     "revoke_credential": Case("DELETE", "/applications/{consumer}/credentials/{credential}"),
     "list_subscriptions": Case("GET", "/subscriptions"),
@@ -214,6 +224,10 @@ CASES: dict[str, Case] = {
         {"issuer": "https://idp.example", "audience": "y", "jwks_uri": "https://idp.example/keys"},
     ),
     "delete_issuer": Case("DELETE", "/issuers/spare?dry_run=true", ok=204),
+    "list_anchors": Case("GET", "/trust-anchors"),
+    "get_anchor": Case("GET", "/trust-anchors/none", ok=404),
+    "put_anchor": Case("PUT", "/trust-anchors/none", {"certificates": "none"}, 400),
+    "delete_anchor": Case("DELETE", "/trust-anchors/none", ok=404),
     "list_signing_keys": Case("GET", "/signing-keys"),
     "rotate_signing_key": Case("POST", "/signing-keys", ok=201),
     "withdraw_signing_key": Case("DELETE", "/signing-keys/unknown", ok=404),

@@ -14,7 +14,7 @@ import pytest
 from msgspec import Struct
 from sqlalchemy import Engine, create_engine, inspect, make_url, text
 
-from policies.model.access import Limit, Plan
+from policies.model.access import Limit, Plan, TrustAnchor
 from policies.model.contract import Contact, Contract, Rollout, SiteParameter, Stage, Upstream
 from registry import chain
 from registry.errors import Conflict, Invalid, StorageError
@@ -179,6 +179,7 @@ RECORDS: list[tuple[str, Struct, tuple[str | int, ...]]] = [
         ("0a",),
     ),
     ("contracts", CONTRACT, ("stock",)),
+    ("anchors", TrustAnchor(name="oakhurst", certificates=("AAAA", "BBBB")), ("oakhurst",)),
     ("versions", VERSION, ("stock", "1.0.0")),
     (
         "evidence",

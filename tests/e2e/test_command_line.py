@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.certificates import authority, made
 from tests.e2e.conftest import CUSTOMER, ROOT, Running
 from weighbridge.errors import Exit
 
@@ -78,6 +80,40 @@ def test_a_key_is_revoked_and_said_so_as_json(up: Running) -> None:
         "credential": held,
         "revoked": True,
     }
+
+
+def test_a_key_is_rotated_and_both_are_listed_with_their_state(up: Running) -> None:
+    old = answer(up, "apps", "key", CUSTOMER, "--label", "dock 4")["credential"]["id"]
+    shown = up.run("apps", "rotate", CUSTOMER, old, "--overlap", "2d")
+    assert shown.returncode == Exit.OK
+    new = shown.stdout.split("_")[1]
+    assert f"api-key {new} of {CUSTOMER}; this is the only time it is shown" in shown.stderr
+    listed = {held["id"]: held for held in answer(up, "apps", "show", CUSTOMER)["credentials"]}
+    assert [(listed[id_]["state"], listed[id_]["label"]) for id_ in (old, new)] == [
+        ("expiring", "dock 4"),
+        ("live", "dock 4"),
+    ]
+    assert up.run("apps", "rotate", CUSTOMER, old).returncode == Exit.REFUSED
+    assert up.run("apps", "rotate", CUSTOMER, new, "--overlap", "soon").returncode == Exit.UNREADABLE
+
+
+def test_certificates_and_who_issues_them(up: Running, tmp_path: Path) -> None:
+    ca, own = authority("CN=Oakhurst CA"), made("CN=dock-4,O=Oakhurst")
+    (tmp_path / "ca.pem").write_text(ca.pem)
+    (tmp_path / "own.pem").write_text(own.pem)
+    assert "would be trusted" in up.run("anchors", "put", "oakhurst", str(tmp_path / "ca.pem"), "--dry-run").stdout
+    told = up.run("anchors", "put", "oakhurst", str(tmp_path / "ca.pem"))
+    assert told.stdout == "oakhurst is trusted to name clients: CN=Oakhurst CA\n"
+    assert [anchor["name"] for anchor in answer(up, "anchors", "list")] == ["oakhurst"]
+    told = up.run("apps", "certificate", CUSTOMER, "--file", str(tmp_path / "own.pem"), "--label", "dock 4")
+    assert f": sha-256 {sha256(own.der).hexdigest()}, until " in told.stdout
+    named = answer(up, "apps", "certificate", CUSTOMER, "--anchor", "oakhurst", "--subject-dn", "CN=dock-5,O=Oakhurst")
+    assert named["credential"]["subject"] == "CN=dock-5,O=Oakhurst"
+    assert up.run("apps", "certificate", CUSTOMER, "--anchor", "oakhurst").returncode == Exit.UNREADABLE
+    assert up.run("apps", "certificate", CUSTOMER, "--file", str(tmp_path / "ca.p12")).returncode == Exit.UNREADABLE
+    assert up.run("anchors", "delete", "oakhurst").returncode == Exit.REFUSED
+    answer(up, "apps", "revoke", CUSTOMER, named["credential"]["id"])
+    assert answer(up, "anchors", "delete", "oakhurst") == {"anchor": "oakhurst", "deleted": True}
 
 
 def test_deprecating_says_what_goes_with_it_and_who_is_subscribed(up: Running) -> None:

@@ -14,6 +14,8 @@ from weighbridge.errors import CommandError, Exit
 from weighbridge.printing import Format, out, say_json, table
 
 Application = Annotated[str, typer.Argument(metavar="APPLICATION")]
+Label = Annotated[str, typer.Option(help="What it is for, for whoever lists it.")]
+Expires = Annotated[str | None, typer.Option(help="Day or instant of its end, e.g. 2027-06-30; by default none.")]
 
 apps = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -57,15 +59,17 @@ def show(application: Application, format: FormatOption = Format.TEXT) -> int:
         empty="no subscriptions",
     )
     table(
-        ("credential", "kind", "created", "last used", "expires", "revoked"),
+        ("credential", "kind", "state", "created", "last used", "expires", "revoked", "label"),
         (
             (
                 c["id"],
                 c["kind"],
+                c["state"],
                 day(c.get("created_at")),
                 minute(c.get("last_used_at")),
                 day(c.get("expires_at")),
                 day(c.get("revoked_at")),
+                c["label"],
             )
             for c in credentials
         ),
@@ -84,15 +88,19 @@ def create(
         list[str] | None, typer.Option(help="A site it may reach; repeat for more. A new one without reaches all.")
     ] = None,
     party: Annotated[str | None, typer.Option(help="Party id passed to backends, e.g. SUP-10021.")] = None,
+    bound_tokens_only: Annotated[
+        bool | None, typer.Option(help="Refuse its tokens unless they are bound to a client certificate.")
+    ] = None,
     format: FormatOption = Format.TEXT,
 ) -> int:
-    """Create an application, or change the given ones of its scopes, sites and party."""
+    """Create an application, or change what is given of its scopes, sites, party and tokens."""
     from weighbridge.client import Refused
 
     client = _client()
     before = client.find(f"/v1/applications/{application}") or {"name": application, "scopes": [], "sites": None}
-    given = {"scopes": scope or None, "sites": site or None, "party": party}
-    body = {name: before[name] for name in ("name", "scopes", "sites", "party", "pins") if name in before}
+    given = {"scopes": scope or None, "sites": site or None, "party": party, "bound_tokens_only": bound_tokens_only}
+    kept = ("name", "scopes", "sites", "party", "pins", "bound_tokens_only")
+    body = {name: before[name] for name in kept if name in before}
     body |= {"consumer": consumer, **{name: value for name, value in given.items() if value is not None}}
     is_new = client.find(f"/v1/consumers/{consumer}") is None
     if is_new:
@@ -131,15 +139,19 @@ def subscribe(
 
 
 @apps.command("key")
-def key(application: Application, format: FormatOption = Format.TEXT) -> int:
+def key(
+    application: Application, label: Label = "", expires: Expires = None, format: FormatOption = Format.TEXT
+) -> int:
     """Create an API key. It is shown once: the registry keeps only its digest."""
-    return _credential(application, "api-key", format)
+    return _credential(application, "api-key", label, expires, format)
 
 
 @apps.command("secret")
-def secret(application: Application, format: FormatOption = Format.TEXT) -> int:
+def secret(
+    application: Application, label: Label = "", expires: Expires = None, format: FormatOption = Format.TEXT
+) -> int:
     """Create an OAuth client secret. It is shown once."""
-    return _credential(application, "client-secret", format)
+    return _credential(application, "client-secret", label, expires, format)
 
 
 @apps.command("add-key")
@@ -175,8 +187,9 @@ def revoke(
     return Exit.OK
 
 
-def _credential(application: str, kind: str, format: Format) -> int:
-    created = _client().post(f"/v1/applications/{application}/credentials", {"kind": kind})
+def _credential(application: str, kind: str, label: str, expires: str | None, format: Format) -> int:
+    body = {"kind": kind, "label": label} | ({"expires_at": expires} if expires else {})
+    created = _client().post(f"/v1/applications/{application}/credentials", body)
     if format is Format.JSON:
         say_json(created)
     else:

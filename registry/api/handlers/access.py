@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from policies.model.access import Plan
-from registry import credentials, plans, subscriptions, usage
+from registry import credentials, plans, subscriptions
 from registry.api.desk import GONE, Answer, Call, saved
-from registry.api.wire import decode, instant, moment, page, plain
+from registry.api.handlers.credentials import CERTIFICATE_MEMBERS, register_certificate, shown
+from registry.api.wire import decode, moment, page, plain
 from registry.errors import Invalid
-from registry.store import Unit
-from registry.store.records import Consumer, Credential, RegisteredApplication
+from registry.store.records import Consumer, RegisteredApplication
 
 __all__ = [
     "create_credential",
@@ -85,14 +84,14 @@ def delete_application(call: Call, *, application: str, dry_run: bool = False, r
 def list_credentials(call: Call, *, application: str, limit: int = 50, cursor: str | None = None) -> Answer:
     with call.store.read() as unit:
         found = credentials.credentials(unit, application, reader=call.actor)
-        show = _used(unit, found)
+        show = shown(unit, found, call.now)
     return Answer(page(found, lambda credential: credential.id, show, limit, cursor))
 
 
 def get_credential(call: Call, *, application: str, credential: str) -> Answer:
     with call.store.read() as unit:
         found = credentials.credential(unit, application, credential, reader=call.actor)
-        return Answer(_used(unit, [found])(found))
+        return Answer(shown(unit, [found], call.now)(found))
 
 
 def create_credential(call: Call, *, application: str) -> Answer:
@@ -102,8 +101,13 @@ def create_credential(call: Call, *, application: str) -> Answer:
         "expires_at": moment(body.get("expires_at"), "/expires_at"),
         "now": call.now,
     }
+    if body["kind"] == "certificate":
+        return register_certificate(call, application, particulars)
     if body["kind"] != "public-key" and "public_jwk" in body:
         raise Invalid("/public_jwk", "only a credential of kind public-key has this")
+    for name in CERTIFICATE_MEMBERS:
+        if name in body:
+            raise Invalid(f"/{name}", "only a credential of kind certificate has this")
     if body["kind"] == "subject":
         for name in ("issuer", "subject"):
             if not body.get(name):
@@ -112,8 +116,8 @@ def create_credential(call: Call, *, application: str) -> Answer:
             made = credentials.add_subject(
                 unit, call.actor, application, issuer=body["issuer"], subject=body["subject"], **particulars
             )
-            shown = _used(unit, [made.record])(made.record)
-        return Answer({"credential": shown, "secret": None}, 201 if made.created else 200)
+            told = shown(unit, [made.record], call.now)(made.record)
+        return Answer({"credential": told, "secret": None}, 201 if made.created else 200)
     for name in ("issuer", "subject"):
         if name in body:
             raise Invalid(f"/{name}", "only a credential of kind subject has this")
@@ -128,20 +132,14 @@ def create_credential(call: Call, *, application: str) -> Answer:
     create = credentials.create_api_key if body["kind"] == "api-key" else credentials.create_client_secret
     with call.store.write() as unit:
         issued = create(unit, call.actor, application, **particulars)
-        shown = _used(unit, [issued.credential])(issued.credential)
-    return Answer({"credential": shown, "secret": issued.secret}, 201, {"Cache-Control": "no-store"})
+        told = shown(unit, [issued.credential], call.now)(issued.credential)
+    return Answer({"credential": told, "secret": issued.secret}, 201, {"Cache-Control": "no-store"})
 
 
 def revoke_credential(call: Call, *, application: str, credential: str, reason: str | None = None) -> Answer:
     with call.store.write() as unit:
         revoked = credentials.revoke(unit, call.actor, application, credential, reason=reason, now=call.now)
-        return Answer(_used(unit, [revoked])(revoked))
-
-
-def _used(unit: Unit, found: list[Credential]) -> Callable[[Credential], dict[str, Any]]:
-    """Shows credentials with the time of their last use, which is no part of the record."""
-    last = usage.last_used(unit, [credential.id for credential in found])
-    return lambda credential: {**plain(credential), "last_used_at": instant(last.get(credential.id))}
+        return Answer(shown(unit, [revoked], call.now)(revoked))
 
 
 def list_subscriptions(

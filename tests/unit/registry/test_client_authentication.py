@@ -38,7 +38,13 @@ def key(store: Store) -> str:
 
 
 def test_the_methods_have_the_names_of_the_registry_of_names() -> None:
-    assert [method.name for method in METHODS] == ["client_secret_basic", "client_secret_post", "private_key_jwt"]
+    assert [method.name for method in METHODS] == [
+        "client_secret_basic",
+        "client_secret_post",
+        "private_key_jwt",
+        "tls_client_auth",
+        "self_signed_tls_client_auth",
+    ]
 
 
 def test_every_method_finds_the_application_and_its_credential(store: Store, secret: str, key: str) -> None:

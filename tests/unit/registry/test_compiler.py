@@ -119,7 +119,7 @@ def test_every_table_is_read_once_however_many_rows_there_are(store: Store) -> N
         seen = _compile(unit)
         took = time.perf_counter() - started
     assert len(seen.applications) == 501
-    assert len([statement for statement in asked if statement.startswith("SELECT")]) <= 11
+    assert len([statement for statement in asked if statement.startswith("SELECT")]) <= 12
     assert took < 2
 
 

@@ -9,6 +9,7 @@ from policies.model.access import Issuer, secret_digest
 from registry import credentials, issuers, subscriptions
 from registry.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from registry.store import Unit
+from registry.store.records import Credential
 from tests.unit.registry.clients import PRIVATE, jwk_of
 from tests.unit.registry.world import ADMIN, APPLICATION, DAY, MEMBER, NOW
 
@@ -17,7 +18,7 @@ IDP = Issuer(name="idp", issuer="https://idp.example", audience="wb", jwks_uri="
 
 def test_the_whole_key_is_digested_and_shown_once(unit: Unit) -> None:
     issued = credentials.create_api_key(unit, ADMIN, APPLICATION.id, label="ci", now=NOW)
-    assert re.fullmatch(rf"wbk_{issued.credential.id}_[0-9a-f]{{64}}", issued.secret)
+    assert re.fullmatch(rf"wbk_{issued.credential.id}_[0-9a-f]{{72}}", issued.secret)
     assert issued.credential.digest == secret_digest(issued.secret)
     assert credentials.credentials(unit, APPLICATION.id) == [issued.credential]
     assert issued.secret not in repr(issued)
@@ -39,12 +40,28 @@ def test_a_client_secret_verifies_for_its_application_only(unit: Unit) -> None:
         (APPLICATION.id, key.secret, NOW),
         (APPLICATION.id, f"wbs_{first.credential.id}_{'0' * 64}", NOW),
         (APPLICATION.id, "wbs_", NOW),
+        (APPLICATION.id, first.secret[:-1] + "x", NOW),
+        (APPLICATION.id, first.secret[:-8], NOW),
         (APPLICATION.id, "é\0", NOW),
     ):
         with pytest.raises(Unauthenticated) as caught:
             credentials.verify_client_secret(unit, application, secret, now=now)
         said.add(str(caught.value))
     assert len(said) == 1
+
+
+def test_a_secret_from_before_there_were_checksums_stays_good(unit: Unit) -> None:
+    old = f"wbs_0123456789ab_{'5' * 64}"
+    held = Credential(
+        id="0123456789ab",
+        application=APPLICATION.id,
+        kind="client-secret",
+        digest=secret_digest(old),
+        created_at=NOW,
+        created_by="ada",
+    )
+    unit.credentials.add(held)
+    assert credentials.verify_client_secret(unit, APPLICATION.id, old, now=NOW) == held
 
 
 def test_revoking_is_final_and_idempotent(unit: Unit) -> None:

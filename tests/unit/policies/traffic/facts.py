@@ -20,6 +20,7 @@ SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     "basic": {"type": "http", "scheme": "basic"},
+    "mtls": {"type": "mutualTLS"},
 }
 
 

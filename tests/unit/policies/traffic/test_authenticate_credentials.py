@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from policies.model.access import ApiKey, Plan, secret_digest
+from policies.model.generated import compose
 from policies.traffic import Exchange, Problem
 from policies.traffic.authenticate_api_key import ApiKeys
 from policies.traffic.authenticate_callers import Callers
@@ -58,6 +59,18 @@ def test_an_unknown_key_is_refused_without_being_repeated(secret: bytes) -> None
     assert outcome.headers == (("WWW-Authenticate", 'Bearer realm="weighbridge"'),)
     assert "0123" not in outcome.detail
     assert made.caller is None
+
+
+def test_a_mistyped_key_is_told_so() -> None:
+    good = compose("wbk", "0123456789ab", "5" * 64)
+    keys = ApiKeys(
+        [ApiKey(id="k", digest=secret_digest(good), application="app")],
+        Callers([application()], [Plan(name="plan")]),
+    )
+    assert identify((b"x-api-key", good.encode()), keys=keys)[0] is None
+    outcome, _ = identify((b"x-api-key", (good[:31] + "0" + good[32:]).encode()), keys=keys)
+    assert isinstance(outcome, Problem)
+    assert outcome.detail == "The API key is mistyped: its last eight characters do not fit the rest."
 
 
 def test_a_key_dies_when_it_expires() -> None:

@@ -51,3 +51,37 @@ def test_the_refusal_names_the_scopes_needed() -> None:
 @pytest.mark.parametrize("security", [{}, {"security": []}, {"security": [{"oauth": ["a"]}, {}]}])
 def test_nothing_is_bound_where_no_scope_can_matter(security: dict[str, Any]) -> None:
     assert authorize_scopes(facts(document(security))) is None
+
+
+@pytest.mark.parametrize(
+    ("security", "scopes", "certified", "refused"),
+    [
+        ([{"mtls": []}], set(), "app", None),
+        ([{"mtls": []}], set(), None, "certificate-missing"),
+        ([{"mtls": []}], set(), "other", "certificate-missing"),
+        ([{"mtls": [], "oauth": ["a"]}], {"a"}, "app", None),
+        ([{"mtls": [], "oauth": ["a"]}], {"a"}, None, "certificate-missing"),
+        ([{"mtls": [], "oauth": ["a"]}], {"b"}, "app", "scope-missing"),
+        ([{"mtls": [], "oauth": ["a"]}, {"oauth": ["b"]}], {"b"}, None, None),
+        ([{"mtls": [], "oauth": ["a"]}, {"oauth": ["b"]}], {"a"}, "app", None),
+        ([{"mtls": [], "oauth": ["a"]}, {"oauth": ["b"]}], {"a"}, None, "certificate-missing"),
+        ([{"mtls": [], "basic": []}], set(), "app", "scope-missing"),
+    ],
+)
+def test_mutual_tls_needs_a_certificate_of_the_caller(
+    security: list[dict[str, list[str]]], scopes: set[str], certified: str | None, refused: str | None
+) -> None:
+    bound = authorize_scopes(facts(document({"security": security})))
+    assert bound is not None
+    asked = exchange(caller=caller(scopes=tuple(scopes)))
+    asked.certified = certified
+    decision = bound.decide(asked)
+    assert (decision and slug(decision)) == refused
+
+
+def test_a_refusal_for_want_of_a_scope_names_it_under_mutual_tls_too() -> None:
+    bound = authorize_scopes(facts(document({"security": [{"mtls": [], "oauth": ["a"]}]})))
+    assert bound is not None
+    refusal = bound.decide(exchange(caller=caller()))
+    assert isinstance(refusal, Problem)
+    assert refusal.detail == "This operation needs a."

@@ -95,7 +95,6 @@ GOOD_CLAIMS: dict[str, dict[str, Any]] = {
     "many roles": {"roles": [f"role-{n}" for n in range(200)]},
     "many objects": {"resource_access": {f"c{n}": {"roles": ["r"]} for n in range(60)}},
     "a claim called cid": {"cid": "0oa123"},
-    "cnf without jkt": {"cnf": {}},
     "null claim nobody reads": {"act": None},
 }
 
@@ -413,6 +412,9 @@ CLAIMS: dict[str, dict[str, Any]] = {
     "client_id a star": {"client_id": "*"},
     "client_id a look-alike": {"client_id": "\u0430pp"},
     "bound to a DPoP key": {"cnf": {"jkt": "thumbprint"}},
+    "bound to nothing": {"cnf": {}},
+    "bound to null": {"cnf": None},
+    "bound to a certificate that is not there": {"cnf": {"x5t#S256": "A" * 43}},
 }
 
 
