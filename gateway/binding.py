@@ -25,6 +25,7 @@ from policies.traffic.authorize_site import authorize_site, template_names
 from policies.traffic.authorize_subscription import authorize_subscription
 from policies.traffic.limit_concurrency import limit_concurrency
 from policies.traffic.limit_rate import Counters, limit_rate
+from policies.traffic.validate_idempotency_key import validate_idempotency_key
 from policies.traffic.validate_lifecycle import validate_lifecycle
 from policies.traffic.validate_parameters import validate_parameters
 from policies.traffic.validate_request_body import ValidateRequestBody, validate_request_body
@@ -40,6 +41,7 @@ CHAIN: tuple[Binder, ...] = (
     limit_rate,
     validate_lifecycle,
     validate_parameters,
+    validate_idempotency_key,
     validate_request_body,
 )
 """Credentials are looked at before (`authenticate_api_key`, `authenticate_jwt`): a version may depend on the caller."""
@@ -74,6 +76,7 @@ class BoundRoute:
         "method",
         "metric_labels",
         "operation_id",
+        "resends",
         "responses",
         "template",
         "usage_labels",
@@ -98,6 +101,7 @@ class BoundRoute:
         self.blocks_body = contract.request_validation == "block"
         self.max_body_bytes = contract.max_body_bytes
         self.may_retry = operation.method in _IDEMPOTENT
+        self.resends = contract.idempotency == "resend"
         self.metric_labels = (self.contract, str(self.major), self.operation_id)
         self.usage_labels = (*self.metric_labels, facts.version.number)
         names = template_names(operation.path)
