@@ -17,7 +17,6 @@ import structlog
 from gateway import heads
 from gateway.fields import Fields
 from gateway.framing import Frame
-from gateway.line import Line
 from gateway.replies import INTERNAL, REQUEST_TIMEOUT, render
 from gateway.telemetry import UNROUTED
 from gateway.worker import Worker
@@ -42,6 +41,19 @@ class Client(Protocol):
     def hold(self, held: bool) -> None: ...
     def finished(self, keep: bool) -> None: ...
     def cut(self) -> None: ...
+
+
+class Replied(Protocol):
+    """What a reply is begun from: an upstream's line, or an answer that was kept."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def fields(self) -> Fields: ...
+    @property
+    def length(self) -> int: ...
+    @property
+    def bodiless(self) -> bool: ...
 
 
 class Answer:
@@ -84,7 +96,7 @@ class Answer:
         self._replying = self._replied = self._over = self._aborted = self._chunked_reply = False
         exchange.request_id = heads.new_request_id()
 
-    def _begin_reply(self, line: Line, data: bytes, complete: bool) -> None:
+    def _begin_reply(self, line: Replied, data: bytes, complete: bool) -> None:
         """Write the head, with what there is of the body in the same write."""
         exchange, status = self.exchange, line.status
         self._replying = True

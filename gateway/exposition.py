@@ -50,6 +50,8 @@ METRICS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "traces_over_limit": ("counter", "Exchanges that were not traced since too many were, though sampled.", ()),
     "snapshots_refused": ("counter", "Snapshots that were fetched or found and not served.", ()),
     "counters_lost": ("gauge", "1 while shared counters are out of reach and plans say what happens instead.", ()),
+    "idempotency_keys": ("counter", "Calls with an idempotency key, by what became of the key.", ("outcome",)),
+    "idempotency_lost": ("gauge", "1 while answers to calls with an idempotency key cannot be kept.", ()),
     "connections": ("gauge", "Open client connections.", ()),
     "upstream_in_flight": ("gauge", "Requests at an upstream.", ("upstream",)),
     "upstream_idle": ("gauge", "Pooled connections to an upstream.", ("upstream",)),
@@ -66,6 +68,7 @@ METRICS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 _WORST = {
     "ready": min,
     "counters_lost": max,
+    "idempotency_lost": max,
     "snapshot_revision": min,
     "snapshot_age_seconds": max,
     "snapshot_routes": min,

@@ -32,6 +32,7 @@ from gateway.admin import Admin, Siblings, SnapshotState, State
 from gateway.counters import OpenCounters, UnknownCounters, open_counters
 from gateway.door import InvalidCertificate, tls_context
 from gateway.exposition import of_few_applications
+from gateway.idempotency import UnknownAnswers, open_answers
 from gateway.keys import KeyRing
 from gateway.listener import Listener
 from gateway.otlp import InvalidCollector, collector, open_tracer
@@ -76,9 +77,10 @@ def serve(settings: Settings) -> int:
     """Run in the foreground until SIGTERM or SIGINT; returns the exit code. Raises `CannotStart`."""
     try:
         counters = open_counters(settings.counters_url)
-    except UnknownCounters as error:
+        answers = open_answers(settings.idempotency_url, settings.state_dir, settings.idempotency_seconds)
+    except (UnknownCounters, UnknownAnswers) as error:
         raise CannotStart(str(error)) from error
-    del counters  # each worker opens its own
+    del counters, answers  # each worker opens its own
     try:
         tls_context(settings)
         collector(settings)
@@ -289,6 +291,7 @@ async def _work(settings: Settings, place: Place) -> int:
     await counters.close()
     if tracer is not None:
         tracer.close()
+    await worker.finish()
     _log.info("stopped")
     for sink in (access, journal):
         if sink is not None:
@@ -354,6 +357,8 @@ def _describe(
         ("connections", [], len(worker.connections)),
         ("snapshots_refused", [], snapshots.refused),
         ("counters_lost", [], int(counters.lost)),
+        ("idempotency_lost", [], int(worker.answers.lost)),
+        *(("idempotency_keys", [outcome], n) for outcome, n in worker.key_counts.items()),
     ]
     for pool in worker.upstreams.reading():
         upstream = pool.pop("upstream")

@@ -44,6 +44,17 @@ class Settings(BaseSettings):
     counters_url: str = "memory://"
     """``memory://`` (each worker counts for itself) or ``redis://host:port/db`` (all gateways count together)."""
 
+    idempotency_url: str = "sqlite://"
+    """Where answers to calls with an ``Idempotency-Key`` are kept: ``sqlite://`` (a file in the state folder, for the
+    workers of this gateway), ``sqlite:///path``, or ``redis://host:port/db`` (all gateways; it has to persist)."""
+    idempotency_seconds: float = Field(259_200.0, ge=1)
+    """How long an answer is kept: three days."""
+    idempotency_max_answer_bytes: int = Field(65_536, ge=0)
+    """A larger answer streams through and is not kept: a repeat is told so, and not acted on."""
+    idempotency_on_loss: Literal["refuse", "forward"] = "refuse"
+    """While answers cannot be kept, a call with a key is answered with 503; or it is forwarded, perhaps twice, and its
+    reply says ``Idempotency-Kept: false``."""
+
     workers: int = Field(1, ge=1, le=64)
     """Processes that share the port: one for each core that is to spare."""
     drain_seconds: float = Field(10.0, ge=0)

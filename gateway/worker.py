@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from email.utils import formatdate
 from typing import Any, Protocol
 
 from gateway.heads import Identities
+from gateway.idempotency import open_answers
 from gateway.otlp import Tracer
 from gateway.settings import Settings
 from gateway.telemetry import Telemetry
@@ -21,6 +23,8 @@ from gateway.usage import Usage
 SWEEP_SECONDS = 0.25
 DRAIN_IDLE_SECONDS = 1.0
 """How long a draining worker lets an idle connection ask once more (and be told to close)."""
+FINISH_SECONDS = 2.0
+"""After the last exchange, what is still to be written down about it has this long."""
 
 
 class Swept(Protocol):
@@ -46,6 +50,10 @@ class Worker:
         """As of the last sweep."""
         self.upstreams = Upstreams(settings, self.now)
         self.date_line = b""
+        self.answers = open_answers(settings.idempotency_url, settings.state_dir, settings.idempotency_seconds)
+        self.key_counts: dict[str, int] = {}
+        """Calls with an idempotency key, by what became of the key."""
+        self._tasks: set[asyncio.Task[None]] = set()
         self.scheme = b"http" if settings.tls_certificate is None else b"https"
         self.connections: set[Swept] = set()
         self.table: Any = None
@@ -68,6 +76,21 @@ class Worker:
         self.connections.discard(connection)
         if self.draining and not self.connections:
             self.emptied.set()
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start work that no exchange may cancel."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def finish(self) -> None:
+        """Wait, not for ever, for such work, and close what it used."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=FINISH_SECONDS)
+        await self.answers.close()
+
+    def count_key(self, outcome: str) -> None:
+        self.key_counts[outcome] = self.key_counts.get(outcome, 0) + 1
 
     def sweep(self) -> None:
         """Enforce every deadline, hand over log and traces, refresh the date."""
