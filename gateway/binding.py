@@ -26,6 +26,7 @@ from policies.traffic.authorize_subscription import authorize_subscription
 from policies.traffic.limit_concurrency import limit_concurrency
 from policies.traffic.limit_rate import Counters, limit_rate
 from policies.traffic.validate_idempotency_key import validate_idempotency_key
+from policies.traffic.validate_json_bounds import JsonBounds
 from policies.traffic.validate_lifecycle import validate_lifecycle
 from policies.traffic.validate_parameters import validate_parameters
 from policies.traffic.validate_request_body import ValidateRequestBody, validate_request_body
@@ -117,8 +118,9 @@ class BoundRoute:
 class Versions:
     """Binds snapshot after snapshot. `counters` and compiled schemas outlive them all."""
 
-    def __init__(self, counters: Counters) -> None:
+    def __init__(self, counters: Counters, bounds: JsonBounds) -> None:
         self._counters = counters
+        self._bounds = bounds
         self._schemas = Schemas()
         self._documents: dict[str, Document] = {}
         self._bound: dict[tuple[str, str, str | None], tuple[object, Served[BoundRoute]]] = {}
@@ -126,7 +128,7 @@ class Versions:
 
     def bind(self, snapshot: Snapshot) -> dict[str, ContractLines[BoundRoute]]:
         """Raises `SnapshotRefused`; what was bound before stays as it was."""
-        binding = _Binding(snapshot, self._counters, self._schemas, self._documents, self._bound)
+        binding = _Binding(snapshot, self._counters, self._bounds, self._schemas, self._documents, self._bound)
         contracts = {contract.name: binding.contract(contract) for contract in snapshot.contracts}
         self._documents = binding.documents
         self._bound = binding.bound
@@ -142,12 +144,14 @@ class _Binding:
         self,
         snapshot: Snapshot,
         counters: Counters,
+        bounds: JsonBounds,
         schemas: Schemas,
         documents: dict[str, Document],
         bound: dict[tuple[str, str, str | None], tuple[object, Served[BoundRoute]]],
     ) -> None:
         self._snapshot = snapshot
         self._counters = counters
+        self._bounds = bounds
         self._schemas = schemas
         self._known_documents = documents
         self._known = bound
@@ -270,7 +274,8 @@ class _Binding:
         upstream: str | None,
         successor: int | None,
     ) -> RouteFacts:
-        return RouteFacts(contract, version, document, operation, self._counters, self._schemas, successor, upstream)
+        counters, schemas = self._counters, self._schemas
+        return RouteFacts(contract, version, document, operation, counters, schemas, successor, upstream, self._bounds)
 
 
 ANYTHING = Operation(

@@ -21,6 +21,7 @@ from gateway.router import (
     not_found,
     version_unknown,
 )
+from gateway.settings import Settings
 from gateway.target import AMBIGUOUS
 from policies.model.access import Issuer
 from policies.model.snapshot import Snapshot, SnapshotRefused
@@ -31,6 +32,7 @@ from policies.traffic.authenticate_credentials import Credentials
 from policies.traffic.authenticate_jwt import KeySource, Memory, Tokens
 from policies.traffic.authenticate_jwt_keys import InvalidKeys
 from policies.traffic.limit_rate import Counters
+from policies.traffic.validate_json_bounds import JsonBounds
 from policies.traffic.validate_response import Headers
 
 Outcome = Problem | Awaitable[Problem | None] | None
@@ -51,10 +53,11 @@ class KeyRing(Protocol):
 class Pipeline:
     """Made once per worker. `build` may run in a thread of its own, one build at a time."""
 
-    def __init__(self, counters: Counters, keys: KeyRing, settings: object = None) -> None:
+    def __init__(self, counters: Counters, keys: KeyRing, settings: Settings | None = None) -> None:
         self.counters = counters
         self.keys = keys
-        self._versions = Versions(counters)
+        settings = settings or Settings()
+        self._versions = Versions(counters, JsonBounds(settings.max_json_depth, settings.max_number_length))
         self._memory = Memory()
 
     def build(self, snapshot: Snapshot, digest: str) -> Table:

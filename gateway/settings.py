@@ -94,6 +94,10 @@ class Settings(BaseSettings):
     """A longer path and query is answered with 414."""
     max_headers: int = Field(100, ge=8)
     """More header lines are answered with 431."""
+    max_json_depth: int = Field(100, ge=1, le=1000)
+    """Arrays and objects within each other in a request body that is validated; a deeper one is refused with 400."""
+    max_number_length: int = Field(400, ge=16)
+    """Characters of one number in such a body. The largest double, written out, has 309."""
     head_seconds: float = Field(10.0, gt=0)
     """From the first byte of a head to its last."""
     idle_seconds: float = Field(75.0, gt=0)

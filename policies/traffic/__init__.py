@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from policies.model.contract import Contract, Version
     from policies.model.document import Document, Operation
     from policies.traffic.limit_rate import Allowance, Counters
+    from policies.traffic.validate_json_bounds import JsonBounds
     from policies.traffic.validate_schemas import Schemas
 
 
@@ -99,7 +100,8 @@ class RouteFacts:
     """What a policy may know when it is bound to one operation of one version.
 
     `successor` is the major that replaces a deprecated or retired version, `upstream` the name of a rollout's own
-    upstream. `counters` outlives snapshots; `schemas` compiles and shares validators.
+    upstream. `counters` outlives snapshots; `schemas` compiles and shares validators; `bounds` are those of a
+    body's JSON.
     """
 
     contract: Contract
@@ -110,6 +112,7 @@ class RouteFacts:
     schemas: Schemas
     successor: int | None = None
     upstream: str | None = None
+    bounds: JsonBounds | None = None
 
     @property
     def line(self) -> tuple[str, int]:
