@@ -53,6 +53,8 @@ METRICS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "idempotency_keys": ("counter", "Calls with an idempotency key, by what became of the key.", ("outcome",)),
     "idempotency_lost": ("gauge", "1 while answers to calls with an idempotency key cannot be kept.", ()),
     "connections": ("gauge", "Open client connections.", ()),
+    "held_bytes": ("gauge", "Bytes of larger bodies held to be judged.", ()),
+    "held_refusals": ("counter", "Bodies that were not judged, because too much was held already.", ()),
     "upstream_in_flight": ("gauge", "Requests at an upstream.", ("upstream",)),
     "upstream_idle": ("gauge", "Pooled connections to an upstream.", ("upstream",)),
     "upstream_connects": ("counter", "Connections opened to an upstream.", ("upstream",)),

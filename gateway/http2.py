@@ -61,7 +61,9 @@ class Http2(asyncio.Protocol):
         self.h2 = H2Connection(H2Configuration(client_side=False, header_encoding=None))
         self._transport: asyncio.Transport | None = None
         self._peer = ""
-        self._paused = self._leaving = self._receiving = False
+        self._paused = self._leaving = self._receiving = self._trusted = False
+        self._asked, self._asked_before = 0, 0  # streams so far, and until this second
+        self._second = -math.inf
         self._nuisances = 0
         self._counted_since = worker.now
 
@@ -70,14 +72,12 @@ class Http2(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         worker = self.worker
         self._transport = cast(asyncio.Transport, transport)
-        if len(worker.connections) >= worker.settings.max_connections:
-            worker.telemetry.turned_away += 1
+        peer = worker.admit(self, transport)
+        if peer is None:
             self._transport.abort()
             return
-        worker.telemetry.accepted += 1
-        worker.connections.add(self)
-        peer = transport.get_extra_info("peername")
-        self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._peer = peer
+        self._trusted = worker.visitors.is_proxy(peer)
         self.h2.local_settings.update(
             {
                 SettingCodes.MAX_CONCURRENT_STREAMS: MAX_STREAMS,
@@ -142,8 +142,8 @@ class Http2(asyncio.Protocol):
 
     def ended(self, stream: Stream) -> None:
         self.streams.pop(stream.id, None)
-        if self.worker.draining:
-            self._leave()
+        if self.worker.draining or self._asked >= self.worker.settings.max_requests_per_connection:
+            self._leave()  # behind the reply: some clients give up what they wait for when they read it
         self.send()
         if self._leaving and not self.streams and not self._receiving:
             self._close()
@@ -164,12 +164,12 @@ class Http2(asyncio.Protocol):
 
     def expire(self) -> None:
         now = time.monotonic()
-        for stream in list(self.streams.values()):
-            if stream.deadline < now:
-                stream.expire()
         if not self.streams:
             self._leave()
             self._close()
+        for stream in list(self.streams.values()):  # and the connection stays, or the client may never read why
+            if stream.deadline < now:
+                stream.expire()
         self.send()
         self.set_deadline()
 
@@ -216,6 +216,7 @@ class Http2(asyncio.Protocol):
         if self._leaving:
             self.h2.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
             return
+        self._count()
         ended = event.stream_ended is not None
         head = Head(event.headers or [])
         stream = self.streams[stream_id] = Stream(self, stream_id)
@@ -236,7 +237,25 @@ class Http2(asyncio.Protocol):
         stream.refuse(self._exchange(method or "", "", "", []), refusal)
 
     def _exchange(self, method: str, path: str, query: str, fields: Fields) -> Exchange:
-        return Exchange(method, path, query, fields, self._peer, time.time())
+        peer = self.worker.visitors.behind(self._peer, fields) if self._trusted else self._peer
+        return Exchange(method, path, query, fields, peer, time.time())
+
+    def _count(self) -> None:
+        """One more stream: the last one for a while, perhaps."""
+        settings, now = self.worker.settings, time.monotonic()
+        self._asked += 1
+        left = self._second + 1.0 - now
+        if left <= 0:
+            self._second, self._asked_before = now, self._asked
+        elif self._asked - self._asked_before >= settings.max_requests_per_second and not self._trusted:
+            self._second, self._asked_before = now + left, self._asked
+            if self._transport is not None and not self._transport.is_closing():
+                self._transport.pause_reading()
+                asyncio.get_running_loop().call_later(left, self._read_on)
+
+    def _read_on(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def _body(self, event: DataReceived) -> None:
         stream = self.streams.get(event.stream_id or 0)

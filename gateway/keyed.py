@@ -252,6 +252,9 @@ class Absent:
 
     def hold(self, held: bool) -> None: ...
 
+    def owes(self, size: int) -> None:
+        self._worker.budget.give_back(size)
+
     def finished(self, keep: bool) -> None:
         self._worker.left(self)
 

@@ -16,10 +16,11 @@ from collections.abc import Awaitable
 
 from gateway import heads
 from gateway.answer import MAX_DISCARD, Answer, Client
+from gateway.budget import SMALL
 from gateway.framing import CHUNKED, Frame
 from gateway.keyed import Absent, Kept, Keyed
 from gateway.line import Line
-from gateway.replies import NOT_READY, PAYLOAD_TOO_LARGE
+from gateway.replies import CROWDED, NOT_READY, PAYLOAD_TOO_LARGE
 from gateway.upstream import Pool
 from gateway.worker import Worker
 from policies.traffic import Exchange, Problem
@@ -30,7 +31,18 @@ _WAIT, _KEEP, _STREAM, _DISCARD = range(4)
 
 
 class Passage(Answer):
-    __slots__ = ("_judging", "_kept", "_keyed", "_line", "_mode", "_outgoing", "_pool", "_retried", "_size", "_task")
+    __slots__ = (
+        "_judging",
+        "_kept",
+        "_keyed",
+        "_line",
+        "_mode",
+        "_outgoing",
+        "_pool",
+        "_retried",
+        "_size",
+        "_task",
+    )
 
     def __init__(
         self, worker: Worker, client: Client, exchange: Exchange, frame: Frame, version: bytes, keep: bool
@@ -84,7 +96,7 @@ class Passage(Answer):
         if self.exchange.idempotency_key:
             self._keyed = Keyed(self._worker, self)
         if route.validates_body or self._keyed is not None:
-            if length > route.max_body_bytes and not self._let_oversize_pass():
+            if length > route.max_body_bytes and not self._let_pass_unjudged(PAYLOAD_TOO_LARGE):
                 return
             self._mode = _KEEP if length <= route.max_body_bytes else _STREAM
         else:
@@ -124,8 +136,13 @@ class Passage(Answer):
     def _keep_for_validation(self, data: bytes, ended: bool) -> None:
         self._kept.append(data)
         self._size += len(data)
+        too_much = None
         if self._size > self.exchange.route.max_body_bytes:
-            if self._let_oversize_pass():
+            too_much = PAYLOAD_TOO_LARGE
+        elif self._size > SMALL and not self._may_hold(self._size):
+            too_much = CROWDED
+        if too_much is not None:
+            if self._let_pass_unjudged(too_much):
                 data, self._kept = b"".join(self._kept), []
                 self._mode = _STREAM
                 self._stream(data, ended)
@@ -146,12 +163,12 @@ class Passage(Answer):
         else:
             self._forward(body, whole=True)
 
-    def _let_oversize_pass(self) -> bool:
+    def _let_pass_unjudged(self, problem: Problem) -> bool:
         """Only where a wrong body would be refused is one that cannot be judged refused as well; and one that could not
         be told from another under the same key."""
         route = self.exchange.route
         if route.blocks_body or self._keyed is not None:
-            self.refuse(PAYLOAD_TOO_LARGE)
+            self.refuse(problem)
             return False
         self._worker.telemetry.series(route.metric_labels).unevaluated["request"] += 1
         return True
@@ -284,6 +301,7 @@ class Passage(Answer):
                 if line.length <= self._worker.settings.max_judged_response_bytes:
                     self._judging = True
                     self._size = 0
+                    self._reserved_before = self._reserved
                     self._judge(line)
                     return
                 self._unjudged()
@@ -296,11 +314,14 @@ class Passage(Answer):
         data = line.take()
         self._size += len(data)
         self._kept.append(data)
+        if (self._size > SMALL and not self._may_hold(self._size)) or (
+            not line.complete and self._size > self._worker.settings.max_judged_response_bytes
+        ):
+            self._judging = False
+            self._unjudged()
+            self._pass_on(line, self._release_kept())
+            return
         if not line.complete:
-            if self._size > self._worker.settings.max_judged_response_bytes:
-                self._judging = False
-                self._unjudged()
-                self._pass_on(line, self._release_kept())
             return
         self._judging = False
         body = self._release_kept()

@@ -59,6 +59,13 @@ EXHAUSTED = Problem(
     detail="This gateway cannot open another connection right now. Try again shortly.",
     headers=(("Retry-After", "1"),),
 )
+CROWDED = Problem(
+    status=503,
+    slug="gateway-exhausted",
+    title="Gateway exhausted",
+    detail="This gateway holds as many large bodies as it may. Try again shortly.",
+    headers=(("Retry-After", "1"),),
+)
 UPSTREAM_UNREACHABLE = Problem(
     status=502,
     slug="upstream-unreachable",

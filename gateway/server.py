@@ -355,6 +355,8 @@ def _describe(
         *reporter.reading(),
         *(() if worker.tracer is None else worker.tracer.reading()),
         ("connections", [], len(worker.connections)),
+        ("held_bytes", [], worker.budget.held),
+        ("held_refusals", [], worker.budget.refusals),
         ("snapshots_refused", [], snapshots.refused),
         ("counters_lost", [], int(counters.lost)),
         ("idempotency_lost", [], int(worker.answers.lost)),

@@ -6,11 +6,12 @@ own body cap comes with the snapshot.
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class Settings(BaseSettings):
@@ -88,6 +89,15 @@ class Settings(BaseSettings):
     max_connections: int = Field(10_000, ge=1)
     """Per worker; fewer, and the log says so, where the process may not open two files for each (``ulimit -n``).
     Connections beyond are closed as soon as they are accepted."""
+    max_connections_per_address: int = Field(2_000, ge=0)
+    """Per worker, and of those; an IPv6 address counts with its /64. ``0`` for no bound."""
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    """Networks, separated by commas, whose ``X-Forwarded-For`` is believed to name the client: for limits of anonymous
+    callers, the access log and the upstream. Nobody else's is. They may hold any number of connections."""
+    max_requests_per_connection: int = Field(1_000_000, ge=1)
+    """The last one's reply closes the connection; with HTTP/2, no stream is accepted behind it."""
+    max_requests_per_second: int = Field(20_000, ge=1)
+    """On one connection; no more is read from it until the second is over. Trusted proxies are not held up."""
     max_head_bytes: int = Field(32_768, ge=1024)
     """A longer head of a request is answered with 431."""
     max_target_bytes: int = Field(8_192, ge=64)
@@ -104,6 +114,13 @@ class Settings(BaseSettings):
     """A kept-alive connection without a request."""
     body_idle_seconds: float = Field(30.0, gt=0)
     """Between two reads of a request body, or two writes of a reply that the client does not take."""
+    body_grace_seconds: float = Field(20.0, gt=0)
+    """A request body may take so long, and a second more for every ``min_body_rate`` bytes of it; then it gets 408."""
+    min_body_rate: int = Field(500, ge=0)
+    """Bytes per second; ``0`` for a body that may trickle for ever. Time in which we do not read does not count."""
+    max_held_bytes: int = Field(268_435_456, ge=0)
+    """Per worker: bodies and replies over 16 KiB that are held to be judged, all together. Beyond it a request that has
+    to be judged is answered with 503, and a reply streams through and is counted as not evaluated."""
 
     upstream_idle_seconds: float = Field(30.0, gt=0)
     """Between two reads of a reply from upstream. The other upstream timeouts come with the contract."""
@@ -113,3 +130,11 @@ class Settings(BaseSettings):
     """Pooled connections kept per upstream."""
     max_judged_response_bytes: int = Field(1_048_576, ge=0)
     """A larger response streams through and is counted as not evaluated."""
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        """Raises `ValueError`, in words that say what is wrong with a network."""
+        if not isinstance(value, str):
+            return value
+        return [ip_network(part.strip()) for part in value.split(",") if part.strip()]

@@ -40,6 +40,7 @@ class Carrier(Protocol):
     def is_paused(self) -> bool: ...
     def send(self) -> None: ...
     def ended(self, stream: Stream) -> None: ...
+    def set_deadline(self) -> None: ...
 
 
 class Head:
@@ -86,12 +87,15 @@ class Stream:
 
     __slots__ = (
         "_begins",
+        "_bound",
         "_connection",
         "_ended",
         "_held",
         "_over",
         "_owed",
+        "_received",
         "_replying",
+        "_since",
         "_waiting",
         "deadline",
         "id",
@@ -108,13 +112,16 @@ class Stream:
         self.passage: Any = None
         self._waiting = bytearray()
         self._owed = 0  # received bytes whose window was not given back
+        self._received, self._since = 0, 0.0
+        self._bound = 0  # bytes of the worker's budget
         self._held = self._ended = self._over = self._replying = False
 
     def begin(self, exchange: Exchange, frame: Frame) -> None:
         self.unread = frame.length
         self._ended = frame.length == 0
         if not self._ended:
-            self._wait()
+            self._since = self._connection.worker.now
+            self._wait_for_body()
         self.passage = self._begins(self._connection.worker, self, exchange, frame, b"1.0", False)
         self.passage.begin()
 
@@ -141,13 +148,31 @@ class Stream:
             self.unread = 0
             self.deadline = math.inf
         else:
-            self._wait()
+            self._received += len(data)
+            if not self._held:
+                self._wait_for_body()
         self.passage.body(data, ended)
 
     def hold(self, held: bool) -> None:
+        """Until it is let go, it is not the client who keeps us waiting."""
+        if held is not self._held:
+            now = self._connection.worker.now
+            self._since += -now if held else now
+            if not self._ended and not self._over and not self._replying:
+                if held:
+                    self.deadline = math.inf
+                else:
+                    self._wait_for_body()
+                    self._connection.set_deadline()
         self._held = held
         if not held:
             self._give_back()
+
+    def owes(self, size: int) -> None:
+        """Of the worker's budget, so much is held until the client has taken what was written."""
+        self._bound += size
+        if self._over:
+            self._pay()
 
     def _give_back(self) -> None:
         size, self._owed = self._owed, 0
@@ -210,6 +235,7 @@ class Stream:
         self.flush()
 
     def _end(self) -> None:
+        self._pay()
         h2 = self._connection.h2
         try:
             h2.end_stream(self.id)
@@ -222,6 +248,7 @@ class Stream:
     def cut(self) -> None:
         """The client must not take what it got for a whole reply."""
         self._over = True
+        self._pay()
         self._waiting.clear()
         try:
             self._connection.h2.reset_stream(self.id, ErrorCodes.INTERNAL_ERROR)
@@ -233,6 +260,7 @@ class Stream:
 
     def lost(self) -> None:
         self._over = True
+        self._pay()
         self._waiting.clear()
         if self.passage is not None:
             self.passage.client_lost()
@@ -247,6 +275,14 @@ class Stream:
                 self.cut()
         else:
             self.passage.refuse(REQUEST_TIMEOUT)
+
+    def _pay(self) -> None:
+        if self._bound:
+            bound, self._bound = self._bound, 0
+            self._connection.worker.budget.give_back(bound)
+
+    def _wait_for_body(self) -> None:
+        self.deadline = self._connection.worker.body_deadline(self._since, self._received)
 
     def _wait(self) -> None:
         self.deadline = self._later()

@@ -12,6 +12,7 @@ from collections.abc import Coroutine
 from email.utils import formatdate
 from typing import Any, Protocol
 
+from gateway.budget import Budget
 from gateway.heads import Identities
 from gateway.idempotency import open_answers
 from gateway.otlp import Tracer
@@ -19,6 +20,7 @@ from gateway.settings import Settings
 from gateway.telemetry import Telemetry
 from gateway.upstream import Upstreams
 from gateway.usage import Usage
+from gateway.visitors import Visitors
 
 SWEEP_SECONDS = 0.25
 DRAIN_IDLE_SECONDS = 1.0
@@ -56,6 +58,9 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self.scheme = b"http" if settings.tls_certificate is None else b"https"
         self.connections: set[Swept] = set()
+        self.visitors = Visitors(settings.max_connections_per_address, settings.trusted_proxies)
+        self._places: dict[Swept, str] = {}
+        self.budget = Budget(settings.max_held_bytes)
         self.table: Any = None
         """The current `gateway.pipeline.Table`; replaced whole, read once per exchange."""
         self.draining = False
@@ -71,9 +76,35 @@ class Worker:
         if not self.connections:
             self.emptied.set()
 
+    def admit(self, connection: Swept, transport: asyncio.BaseTransport) -> str | None:
+        """Count a new client connection, and say where it comes from; ``None`` where there are too many already."""
+        peer = transport.get_extra_info("peername")
+        address = str(peer[0]) if isinstance(peer, tuple) else ""
+        if len(self.connections) >= self.settings.max_connections or (place := self.visitors.enter(address)) is None:
+            self.telemetry.turned_away += 1
+            return None
+        self.telemetry.accepted += 1
+        self.connections.add(connection)
+        if place:
+            self._places[connection] = place
+        return address
+
+    def forget(self, connection: Swept) -> None:
+        self.connections.discard(connection)
+        self.visitors.leave(self._places.pop(connection, ""))
+
+    def body_deadline(self, since: float, received: int) -> float:
+        """When a client that began a body at `since` has kept us waiting for too long: since its last bytes, or for so
+        few of them."""
+        settings = self.settings
+        idle = self.now + settings.body_idle_seconds
+        if not settings.min_body_rate:
+            return idle
+        return min(idle, since + settings.body_grace_seconds + received / settings.min_body_rate)
+
     def left(self, connection: Swept) -> None:
         """A client connection ended."""
-        self.connections.discard(connection)
+        self.forget(connection)
         if self.draining and not self.connections:
             self.emptied.set()
 
