@@ -27,7 +27,10 @@ from policies.traffic import Exchange, Problem
 MOST_WAITING = 65_536
 """Bytes of one reply that wait for the client's window before its upstream is held back."""
 _ODD = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")
-_ODD_FIELD = framing.refused("A header field holds a control character.")
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
+_ODD_FIELD = framing.refused("A header field holds a control character, or its name is not a token.")
+_ODD_SCHEME = framing.refused("The scheme is neither http nor https.")
+_ENDED_EARLY = framing.refused("The request ended before as many bytes as Content-Length says.")
 
 
 class Carrier(Protocol):
@@ -35,6 +38,7 @@ class Carrier(Protocol):
 
     h2: H2Connection
     worker: Worker
+    frames_sent: int
 
     @property
     def is_paused(self) -> bool: ...
@@ -48,7 +52,7 @@ class Head:
 
     def __init__(self, listed: Fields) -> None:
         self.fields: Fields = []
-        self.method = self.path = self.authority = b""
+        self.method = self.path = self.authority = self.scheme = b""
         cookies: list[bytes] = []
         for name, value in listed:
             name, value = bytes(name), bytes(value)
@@ -58,6 +62,8 @@ class Head:
                 self.path = value
             elif name == b":authority":
                 self.authority = value
+            elif name == b":scheme":
+                self.scheme = value
             elif name == b"cookie":
                 cookies.append(value)  # section 8.2.3: crumbs are one field elsewhere
             elif not name.startswith(b":"):
@@ -69,14 +75,18 @@ class Head:
         """The framing as the request line of HTTP/1.1 would have given it, judged by the same judge."""
         if len(self.fields) > most:
             return framing.HEAD_TOO_LARGE
-        if any(_ODD.search(name) or _ODD.search(value) for name, value in self.fields):
+        if not all(_NAME.fullmatch(name) and not _ODD.search(value) for name, value in self.fields):
             return _ODD_FIELD
+        if self.scheme and self.scheme.lower() not in (b"http", b"https"):
+            return _ODD_SCHEME
         if self.authority:
             if any(name == b"host" and value.lower() != self.authority.lower() for name, value in self.fields):
                 return framing.refused("Host names another authority than :authority.")
             self.fields = [(b"host", self.authority), *(field for field in self.fields if field[0] != b"host")]
         frame = framing.judge(b"1.1", self.fields)
         if isinstance(frame, Frame):
+            if ended and frame.length > 0:  # RFC 9113 section 8.1.1; the library looks at DATA alone
+                return _ENDED_EARLY
             counted = any(name == b"content-length" for name, _ in self.fields)
             frame.length = 0 if ended else frame.length if counted else CHUNKED
         return frame
@@ -216,6 +226,7 @@ class Stream:
                     break
                 h2.send_data(self.id, bytes(self._waiting[:size]))
                 del self._waiting[:size]
+                connection.frames_sent += 1
         except H2Error:
             self.cut()
             return

@@ -247,6 +247,10 @@ REFUSED = {
     "control": [*GET, ("x-thing", "a\x01b")],
     "underscores": [*GET, ("weighbridge_application", "me")],
     "length": [*GET, ("content-length", "1, 1")],
+    "a length and no body": [*GET, ("content-length", "5")],
+    "a name that is no token": [*GET, ("x(thing)", "1")],
+    "a scheme that is none": [*GET[:2], (":scheme", "ht tp"), GET[3]],
+    "a scheme of others": [*GET[:2], (":scheme", "ftp"), GET[3]],
 }
 
 
