@@ -78,5 +78,8 @@ def open_answers(url: str, directory: Path, seconds: float) -> Answers:
     if scheme in ("redis", "rediss", "unix"):
         from gateway.idempotency.redis import RedisAnswers  # the client is loaded where it is used
 
-        return RedisAnswers(url, seconds)
+        try:
+            return RedisAnswers(url, seconds)
+        except ValueError as error:  # which names the part; the whole may hold a password
+            raise UnknownAnswers(f"the address of the store of answers cannot be read: {error}") from error
     raise UnknownAnswers(f"no store of answers for {scheme!r}: use sqlite:// or redis://host:port/db")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from gateway.counters import UnknownCounters, open_counters
 from gateway.idempotency import Answers, AnswersLost, Claim, Found, UnknownAnswers, open_answers
 
 DAY = 86_400.0
@@ -163,3 +164,12 @@ def test_a_store_that_cannot_be_reached_is_lost_and_says_so(tmp_path: Path) -> N
 def test_an_unknown_scheme_is_named() -> None:
     with pytest.raises(UnknownAnswers, match="'postgres'"):
         open_answers("postgres://x", Path(), DAY)
+
+
+def test_an_address_that_cannot_be_read_is_told_without_its_password() -> None:
+    with pytest.raises(UnknownAnswers, match="cannot be read") as told:
+        open_answers("redis://:hunter2@h:port/0", Path(), DAY)
+    assert "hunter2" not in str(told.value)
+    with pytest.raises(UnknownCounters, match="cannot be read") as said:
+        open_counters("redis://:hunter2@h:port/0")
+    assert "hunter2" not in str(said.value)
