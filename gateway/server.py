@@ -391,6 +391,11 @@ def _say_hello(settings: Settings, place: Place) -> None:
         _log.warning(
             "each worker counts for itself: limits hold per worker; set COUNTERS_URL to redis://... to count together"
         )
+    if settings.idempotency_url.startswith("sqlite:") and not settings.counters_url.startswith("memory:"):
+        _log.warning(
+            "answers to calls with a key are kept by this gateway alone: another one would send a repeat again; "
+            "set IDEMPOTENCY_URL to redis://... to keep them together"
+        )
 
 
 def _configure_logging(settings: Settings, journal: Sink) -> None:
