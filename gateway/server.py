@@ -355,12 +355,9 @@ def _describe(
         *reporter.reading(),
         *(() if worker.tracer is None else worker.tracer.reading()),
         ("connections", [], len(worker.connections)),
-        ("held_bytes", [], worker.budget.held),
-        ("held_refusals", [], worker.budget.refusals),
         ("snapshots_refused", [], snapshots.refused),
         ("counters_lost", [], int(counters.lost)),
-        ("idempotency_lost", [], int(worker.answers.lost)),
-        *(("idempotency_keys", [outcome], n) for outcome, n in worker.key_counts.items()),
+        *worker.reading(),
     ]
     for pool in worker.upstreams.reading():
         upstream = pool.pop("upstream")

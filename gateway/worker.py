@@ -17,7 +17,7 @@ from gateway.heads import Identities
 from gateway.idempotency import open_answers
 from gateway.otlp import Tracer
 from gateway.settings import Settings
-from gateway.telemetry import Telemetry
+from gateway.telemetry import Sample, Telemetry
 from gateway.upstream import Upstreams
 from gateway.usage import Usage
 from gateway.visitors import Visitors
@@ -122,6 +122,15 @@ class Worker:
 
     def count_key(self, outcome: str) -> None:
         self.key_counts[outcome] = self.key_counts.get(outcome, 0) + 1
+
+    def reading(self) -> list[Sample]:
+        """What is held, and what became of keys."""
+        return [
+            ("held_bytes", [], self.budget.held),
+            ("held_refusals", [], self.budget.refusals),
+            ("idempotency_lost", [], int(self.answers.lost)),
+            *(("idempotency_keys", [outcome], n) for outcome, n in self.key_counts.items()),
+        ]
 
     def sweep(self) -> None:
         """Enforce every deadline, hand over log and traces, refresh the date."""
