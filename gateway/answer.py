@@ -17,7 +17,6 @@ import structlog
 from gateway import heads
 from gateway.fields import Fields
 from gateway.framing import Frame
-from gateway.line import Line
 from gateway.replies import INTERNAL, REQUEST_TIMEOUT, render
 from gateway.telemetry import UNROUTED
 from gateway.worker import Worker
@@ -40,8 +39,24 @@ class Client(Protocol):
 
     def write(self, data: bytes) -> None: ...
     def hold(self, held: bool) -> None: ...
+    def owes(self, size: int) -> None:
+        """So much of the worker's budget is given back once what was written is taken."""
+
     def finished(self, keep: bool) -> None: ...
     def cut(self) -> None: ...
+
+
+class Replied(Protocol):
+    """What a reply is begun from: an upstream's line, or an answer that was kept."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def fields(self) -> Fields: ...
+    @property
+    def length(self) -> int: ...
+    @property
+    def bodiless(self) -> bool: ...
 
 
 class Answer:
@@ -54,6 +69,8 @@ class Answer:
         "_received",
         "_replied",
         "_replying",
+        "_reserved",
+        "_reserved_before",
         "_sent",
         "_started",
         "_status",
@@ -80,11 +97,21 @@ class Answer:
         self._table: Any = None
         self._ended = frame.length == 0  # has the whole request arrived?
         self._received = self._sent = self._status = 0
+        self._reserved = self._reserved_before = 0  # of the worker's budget; for the request, when its reply is held
         self._upstream_seconds = 0.0
         self._replying = self._replied = self._over = self._aborted = self._chunked_reply = False
         exchange.request_id = heads.new_request_id()
 
-    def _begin_reply(self, line: Line, data: bytes, complete: bool) -> None:
+    def _may_hold(self, size: int) -> bool:
+        """Ask the worker for what is held of the request, or of its reply, beyond what it gave already."""
+        more = self._reserved_before + size - self._reserved
+        if more > 0:
+            if not self._worker.budget.take(more):
+                return False
+            self._reserved += more
+        return True
+
+    def _begin_reply(self, line: Replied, data: bytes, complete: bool) -> None:
         """Write the head, with what there is of the body in the same write."""
         exchange, status = self.exchange, line.status
         self._replying = True
@@ -219,6 +246,9 @@ class Answer:
         if exchange.release is not None:
             release, exchange.release = exchange.release, None
             release()
+        if self._reserved:
+            reserved, self._reserved = self._reserved, 0
+            self.client.owes(reserved)
         labels = UNROUTED if exchange.route is None else exchange.route.metric_labels
         passed = self._frame.passed
         self._worker.telemetry.record(

@@ -25,6 +25,8 @@ from policies.traffic.authorize_site import authorize_site, template_names
 from policies.traffic.authorize_subscription import authorize_subscription
 from policies.traffic.limit_concurrency import limit_concurrency
 from policies.traffic.limit_rate import Counters, limit_rate
+from policies.traffic.validate_idempotency_key import validate_idempotency_key
+from policies.traffic.validate_json_bounds import JsonBounds
 from policies.traffic.validate_lifecycle import validate_lifecycle
 from policies.traffic.validate_parameters import validate_parameters
 from policies.traffic.validate_request_body import ValidateRequestBody, validate_request_body
@@ -40,6 +42,7 @@ CHAIN: tuple[Binder, ...] = (
     limit_rate,
     validate_lifecycle,
     validate_parameters,
+    validate_idempotency_key,
     validate_request_body,
 )
 """Credentials are looked at before (`authenticate_api_key`, `authenticate_jwt`): a version may depend on the caller."""
@@ -74,6 +77,7 @@ class BoundRoute:
         "method",
         "metric_labels",
         "operation_id",
+        "resends",
         "responses",
         "template",
         "usage_labels",
@@ -98,6 +102,7 @@ class BoundRoute:
         self.blocks_body = contract.request_validation == "block"
         self.max_body_bytes = contract.max_body_bytes
         self.may_retry = operation.method in _IDEMPOTENT
+        self.resends = contract.idempotency == "resend"
         self.metric_labels = (self.contract, str(self.major), self.operation_id)
         self.usage_labels = (*self.metric_labels, facts.version.number)
         names = template_names(operation.path)
@@ -113,8 +118,9 @@ class BoundRoute:
 class Versions:
     """Binds snapshot after snapshot. `counters` and compiled schemas outlive them all."""
 
-    def __init__(self, counters: Counters) -> None:
+    def __init__(self, counters: Counters, bounds: JsonBounds) -> None:
         self._counters = counters
+        self._bounds = bounds
         self._schemas = Schemas()
         self._documents: dict[str, Document] = {}
         self._bound: dict[tuple[str, str, str | None], tuple[object, Served[BoundRoute]]] = {}
@@ -122,7 +128,7 @@ class Versions:
 
     def bind(self, snapshot: Snapshot) -> dict[str, ContractLines[BoundRoute]]:
         """Raises `SnapshotRefused`; what was bound before stays as it was."""
-        binding = _Binding(snapshot, self._counters, self._schemas, self._documents, self._bound)
+        binding = _Binding(snapshot, self._counters, self._bounds, self._schemas, self._documents, self._bound)
         contracts = {contract.name: binding.contract(contract) for contract in snapshot.contracts}
         self._documents = binding.documents
         self._bound = binding.bound
@@ -138,12 +144,14 @@ class _Binding:
         self,
         snapshot: Snapshot,
         counters: Counters,
+        bounds: JsonBounds,
         schemas: Schemas,
         documents: dict[str, Document],
         bound: dict[tuple[str, str, str | None], tuple[object, Served[BoundRoute]]],
     ) -> None:
         self._snapshot = snapshot
         self._counters = counters
+        self._bounds = bounds
         self._schemas = schemas
         self._known_documents = documents
         self._known = bound
@@ -266,7 +274,8 @@ class _Binding:
         upstream: str | None,
         successor: int | None,
     ) -> RouteFacts:
-        return RouteFacts(contract, version, document, operation, self._counters, self._schemas, successor, upstream)
+        counters, schemas = self._counters, self._schemas
+        return RouteFacts(contract, version, document, operation, counters, schemas, successor, upstream, self._bounds)
 
 
 ANYTHING = Operation(

@@ -32,6 +32,8 @@ HALF_CLOSE_SECONDS = 1.0
 LINGER_SECONDS = 2.0
 """How long unread input is drained after a refusal, so that the reply is not lost to a reset (RFC 9112 section 9.6)."""
 MAX_LINGER = 1_048_576
+MOST_STEPS = 100
+"""Heads and pieces of bodies taken from one client before it is somebody else's turn."""
 _HEAD, _BODY, _BUSY, _GONE = range(4)
 _PASSAGE, _TURN = 1, 2  # who holds reading back
 
@@ -39,18 +41,26 @@ _PASSAGE, _TURN = 1, 2  # who holds reading back
 class Connection(asyncio.Protocol):
     __slots__ = (
         "_advancing",
+        "_asked",
         "_begins",
+        "_body_received",
+        "_body_since",
         "_buffer",
         "_certificate",
         "_ended",
         "_held",
         "_is_new",
         "_lingered",
+        "_look_at",
+        "_owed",
         "_passage",
         "_peer",
         "_requests",
+        "_second",
+        "_slowed",
         "_state",
         "_transport",
+        "_trusted",
         "_worker",
         "_write_paused",
         "deadline",
@@ -64,8 +74,11 @@ class Connection(asyncio.Protocol):
         self._passage: Passage | None = None
         self._state = _HEAD
         self._buffer = b""
-        self._advancing = self._write_paused = self._ended = False
-        self._held = self._lingered = 0
+        self._advancing = self._write_paused = self._ended = self._slowed = self._trusted = False
+        self._held = self._lingered = self._owed = 0
+        self._body_since, self._body_received = 0.0, 0
+        self._asked, self._look_at = 0, 1  # requests so far, and the one at which to think about their number
+        self._second = -math.inf
         self._is_new = True
         self._certificate: Any = None
         self.deadline = math.inf
@@ -75,17 +88,15 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         worker = self._worker
         self._transport = cast(asyncio.Transport, transport)
-        if len(worker.connections) >= worker.settings.max_connections:
-            worker.telemetry.turned_away += 1
+        peer = worker.admit(self, transport)
+        if peer is None:
             self._state = _GONE
             self._transport.abort()
             return
-        worker.telemetry.accepted += 1
-        worker.connections.add(self)
-        peer = transport.get_extra_info("peername")
-        self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._peer = peer
+        self._trusted = worker.visitors.is_proxy(peer)
         if worker.knows_certificates:
-            self._certificate = clients.shown(transport, self._peer, worker.settings.trusted_proxies)
+            self._certificate = clients.shown(transport, peer, worker.settings.trusted_proxies)
         self.deadline = worker.now + worker.settings.head_seconds
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -93,6 +104,7 @@ class Connection(asyncio.Protocol):
         self._requests.close()
         self._state = _GONE
         self._buffer = b""
+        self._pay()
         self._worker.left(self)
         passage, self._passage = self._passage, None
         if passage is not None:
@@ -128,6 +140,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._write_paused = False
+        self._pay()
         if self._passage is not None:
             self.deadline = math.inf
             self._passage.client_writable(True)
@@ -145,11 +158,25 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
 
     def hold(self, held: bool) -> None:
-        """Stop or resume reading on behalf of the passage."""
+        """Stop or resume reading on behalf of the passage. Until then it is not the client who keeps us waiting."""
         if held:
+            if not self._held & _PASSAGE:
+                self._body_since -= self._worker.now
+                if self._state == _BODY:
+                    self.deadline = math.inf
             self._hold(_PASSAGE)
         elif self._held:
+            if self._held & _PASSAGE:
+                self._body_since += self._worker.now
+                if self._state == _BODY:
+                    self.deadline = self._worker.body_deadline(self._body_since, self._body_received)
             self._let_go(_PASSAGE)
+
+    def owes(self, size: int) -> None:
+        """Of the worker's budget, so much is held until the client has taken what was written."""
+        self._owed += size
+        if not self._write_paused or self._transport is None:
+            self._pay()
 
     def finished(self, keep: bool) -> None:
         """The passage is over: take the next request, or close."""
@@ -207,16 +234,27 @@ class Connection(asyncio.Protocol):
     def _advance(self, data: bytes) -> None:
         """Consume what may be consumed now; the rest waits in the buffer, with reading stopped."""
         self._advancing = True
+        steps = MOST_STEPS
         while data:
             state = self._state
             if state == _GONE:
                 break
-            if state == _BUSY or self._write_paused:
+            if state == _BUSY or self._write_paused or self._slowed:
                 self._buffer = data
                 self._hold(_TURN)
                 break
+            steps -= 1
+            if steps < 0 and state == _HEAD:  # others want to be served as well
+                self._buffer = data
+                self._hold(_TURN)
+                asyncio.get_running_loop().call_soon(self._go_on)
+                break
             data = self._read_head(data) if state == _HEAD else self._read_body(data)
         self._advancing = False
+
+    def _go_on(self) -> None:
+        if self._state == _HEAD and not self._slowed and not self._write_paused:
+            self._next()
 
     def _read_head(self, data: bytes) -> bytes:
         """Begin a passage with the head at the start of `data`; returns the bytes behind it."""
@@ -245,7 +283,7 @@ class Connection(asyncio.Protocol):
         assert transport is not None
         self._requests.close()
         self._state = _GONE
-        self._worker.connections.discard(self)
+        self._worker.forget(self)
         successor = Http2(self._worker)
         transport.set_protocol(successor)
         self._worker.telemetry.accepted -= 1  # it is one connection
@@ -255,24 +293,48 @@ class Connection(asyncio.Protocol):
     def _begin(self, requests: Requests) -> None:
         frame, version = requests.frame, requests.version
         keep = b"close" not in frame.named if version == b"1.1" else b"keep-alive" in frame.named
+        self._asked = asked = self._asked + 1
+        if asked >= self._look_at:
+            keep = self._look(asked) and keep
         if frame.length == 0:
             self._state = _BUSY
             self.deadline = math.inf
         else:
             self._state = _BODY
-            self.deadline = self._worker.now + self._worker.settings.body_idle_seconds
+            self._body_since, self._body_received = self._worker.now, 0
+            self.deadline = self._worker.body_deadline(self._body_since, 0)
+        peer = self._peer
+        if self._trusted:
+            peer = self._worker.visitors.behind(peer, requests.fields)
         exchange = Exchange(
             requests.method,
             requests.path,
             requests.query,
             requests.fields,
-            self._peer,
+            peer,
             time.time(),
             requests.learned,
             self._certificate,
         )
         passage = self._passage = self._begins(self._worker, self, exchange, frame, version, keep)
         passage.begin()
+
+    def _look(self, asked: int) -> bool:
+        """So many requests have come: may there be more, and now?"""
+        settings, now = self._worker.settings, time.monotonic()
+        if asked >= settings.max_requests_per_connection:
+            return False
+        left = self._second + 1.0 - now
+        if left > 0 and not self._trusted:
+            self._slowed = True
+            asyncio.get_running_loop().call_later(left, self._speed_up)
+        self._second = now + max(0.0, left)
+        self._look_at = min(asked + settings.max_requests_per_second, settings.max_requests_per_connection)
+        return True
+
+    def _speed_up(self) -> None:
+        self._slowed = False
+        self._go_on()
 
     def _read_body(self, data: bytes) -> bytes:
         """Pass on what of `data` belongs to the body; returns the bytes behind it."""
@@ -289,7 +351,9 @@ class Connection(asyncio.Protocol):
             self._state = _BUSY
             self.deadline = math.inf
         else:
-            self.deadline = self._worker.now + self._worker.settings.body_idle_seconds
+            self._body_received += found[0]
+            if not self._held & _PASSAGE:
+                self.deadline = self._worker.body_deadline(self._body_since, self._body_received)
         size, piece = found
         passage.body(piece, ended)
         return data[size:] if size < len(data) else b""
@@ -327,6 +391,11 @@ class Connection(asyncio.Protocol):
         if transport.can_write_eof():
             transport.write_eof()
         self.deadline = time.monotonic() + LINGER_SECONDS
+
+    def _pay(self) -> None:
+        if self._owed:
+            owed, self._owed = self._owed, 0
+            self._worker.budget.give_back(owed)
 
     def _hold(self, who: int) -> None:
         if not self._held and self._transport is not None and not self._transport.is_closing():

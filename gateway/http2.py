@@ -19,15 +19,19 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import (
+    AlternativeServiceAvailable,
     ConnectionTerminated,
     DataReceived,
     Event,
+    PingAckReceived,
     PingReceived,
     PriorityUpdated,
     RemoteSettingsChanged,
     RequestReceived,
+    SettingsAcknowledged,
     StreamEnded,
     StreamReset,
+    UnknownFrameReceived,
     WindowUpdated,
 )
 from h2.exceptions import H2Error, ProtocolError
@@ -49,6 +53,18 @@ CONNECTION_WINDOW = MAX_STREAMS * STREAM_WINDOW
 NUISANCES = 200
 NUISANCE_SECONDS = 10.0
 """So many frames that ask nothing (resets, settings, pings, priorities) in so many seconds end the connection."""
+SPARE_UPDATES = 200
+"""Window updates beyond four for each frame of data that we sent count among them."""
+SLICE = 8_192
+"""Bytes read in one go: small frames are much work, and others want to be served as well."""
+_ASKS_NOTHING = (
+    PingReceived,
+    PingAckReceived,
+    PriorityUpdated,
+    SettingsAcknowledged,
+    UnknownFrameReceived,
+    AlternativeServiceAvailable,
+)
 
 
 class Http2(asyncio.Protocol):
@@ -62,7 +78,11 @@ class Http2(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._peer = ""
         self._certificate: Any = None
-        self._paused = self._leaving = self._receiving = False
+        self._paused = self._leaving = self._receiving = self._trusted = self._slowed = False
+        self._unread = b""
+        self.frames_sent = self._updates = 0
+        self._asked, self._asked_before = 0, 0  # streams so far, and until this second
+        self._second = -math.inf
         self._nuisances = 0
         self._counted_since = worker.now
 
@@ -71,16 +91,14 @@ class Http2(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         worker = self.worker
         self._transport = cast(asyncio.Transport, transport)
-        if len(worker.connections) >= worker.settings.max_connections:
-            worker.telemetry.turned_away += 1
+        peer = worker.admit(self, transport)
+        if peer is None:
             self._transport.abort()
             return
-        worker.telemetry.accepted += 1
-        worker.connections.add(self)
-        peer = transport.get_extra_info("peername")
-        self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._peer = peer
+        self._trusted = worker.visitors.is_proxy(peer)
         if worker.knows_certificates:
-            self._certificate = clients.shown(transport, self._peer, worker.settings.trusted_proxies)
+            self._certificate = clients.shown(transport, peer, worker.settings.trusted_proxies)
         self.h2.local_settings.update(
             {
                 SettingCodes.MAX_CONCURRENT_STREAMS: MAX_STREAMS,
@@ -102,18 +120,43 @@ class Http2(asyncio.Protocol):
             stream.lost()
 
     def data_received(self, data: bytes) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return  # it was ended for what it sent: no more of that is read
+        if self._unread:
+            self._unread += data
+        else:
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        """Read a slice of what came; the rest when everybody else had their turn."""
+        transport = self._transport
+        broken = False
         self._receiving = True
         try:
-            for event in self.h2.receive_data(data):
+            for event in self.h2.receive_data(data[:SLICE]):
                 self._on(event)
         except ProtocolError:
-            self._leave()
+            broken = True
         finally:
             self._receiving = False
         self.send()
-        if self._leaving and not self.streams:
-            self._close()
+        if broken or (self._leaving and not self.streams):
+            self._close()  # what is still under way ends with the connection
+        elif len(data) > SLICE and transport is not None and not transport.is_closing():
+            self._unread = data[SLICE:]
+            transport.pause_reading()
+            if not self._slowed:
+                asyncio.get_running_loop().call_soon(self._read_on)
         self.set_deadline()
+
+    def _read_on(self) -> None:
+        if self._slowed or self._transport is None or self._transport.is_closing():
+            return
+        data, self._unread = self._unread, b""
+        if data:
+            self._take(data)
+        if not self._unread and not self._slowed and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def eof_received(self) -> bool:
         return False
@@ -145,8 +188,8 @@ class Http2(asyncio.Protocol):
 
     def ended(self, stream: Stream) -> None:
         self.streams.pop(stream.id, None)
-        if self.worker.draining:
-            self._leave()
+        if self.worker.draining or self._asked >= self.worker.settings.max_requests_per_connection:
+            self._leave()  # behind the reply: some clients give up what they wait for when they read it
         self.send()
         if self._leaving and not self.streams and not self._receiving:
             self._close()
@@ -167,12 +210,12 @@ class Http2(asyncio.Protocol):
 
     def expire(self) -> None:
         now = time.monotonic()
-        for stream in list(self.streams.values()):
-            if stream.deadline < now:
-                stream.expire()
         if not self.streams:
             self._leave()
             self._close()
+        for stream in list(self.streams.values()):  # and the connection stays, or the client may never read why
+            if stream.deadline < now:
+                stream.expire()
         self.send()
         self.set_deadline()
 
@@ -200,7 +243,7 @@ class Http2(asyncio.Protocol):
             self._nuisance()
             for stream in list(self.streams.values()):
                 stream.flush()
-        elif isinstance(event, PingReceived | PriorityUpdated):
+        elif isinstance(event, _ASKS_NOTHING):
             self._nuisance()
         elif isinstance(event, ConnectionTerminated):
             self._leaving = True
@@ -211,14 +254,14 @@ class Http2(asyncio.Protocol):
         self._nuisances += 1
         if self._nuisances > NUISANCES and not self._leaving:
             self._leave(ErrorCodes.ENHANCE_YOUR_CALM)
-            for stream in list(self.streams.values()):
-                stream.cut()
+            self._close()  # with all its streams, and their upstreams are told
 
     def _begin(self, event: RequestReceived) -> None:
         stream_id = event.stream_id or 0
         if self._leaving:
             self.h2.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
             return
+        self._count()
         ended = event.stream_ended is not None
         head = Head(event.headers or [])
         stream = self.streams[stream_id] = Stream(self, stream_id)
@@ -239,7 +282,26 @@ class Http2(asyncio.Protocol):
         stream.refuse(self._exchange(method or "", "", "", []), refusal)
 
     def _exchange(self, method: str, path: str, query: str, fields: Fields) -> Exchange:
-        return Exchange(method, path, query, fields, self._peer, time.time(), None, self._certificate)
+        peer = self.worker.visitors.behind(self._peer, fields) if self._trusted else self._peer
+        return Exchange(method, path, query, fields, peer, time.time(), None, self._certificate)
+
+    def _count(self) -> None:
+        """One more stream: the last one for a while, perhaps."""
+        settings, now = self.worker.settings, time.monotonic()
+        self._asked += 1
+        left = self._second + 1.0 - now
+        if left <= 0:
+            self._second, self._asked_before = now, self._asked
+        elif self._asked - self._asked_before >= settings.max_requests_per_second and not self._trusted:
+            self._second, self._asked_before = now + left, self._asked
+            if self._transport is not None and not self._transport.is_closing():
+                self._slowed = True
+                self._transport.pause_reading()
+                asyncio.get_running_loop().call_later(left, self._speed_up)
+
+    def _speed_up(self) -> None:
+        self._slowed = False
+        self._read_on()
 
     def _body(self, event: DataReceived) -> None:
         stream = self.streams.get(event.stream_id or 0)
@@ -260,6 +322,9 @@ class Http2(asyncio.Protocol):
             pass
 
     def _widened(self, stream_id: int) -> None:
+        self._updates += 1
+        if self._updates > SPARE_UPDATES + 4 * self.frames_sent:
+            self._nuisance()
         if stream_id:
             if (stream := self.streams.get(stream_id)) is not None:
                 stream.flush()

@@ -41,7 +41,12 @@ class Listener:
         tls = base and Handshakes.of(lambda: base if worker.table is None else worker.table.tls or base)
         self._sock = sock
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: Door(worker) if tls else Connection(worker), sock=sock, backlog=1024, ssl=tls
+            lambda: Door(worker) if tls else Connection(worker),
+            sock=sock,
+            backlog=1024,
+            ssl=tls,
+            # who does not finish its handshake takes a descriptor, as who does not finish a head
+            ssl_handshake_timeout=worker.settings.head_seconds if tls else None,
         )
         self._sweep()
 

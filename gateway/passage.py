@@ -16,9 +16,11 @@ from collections.abc import Awaitable
 
 from gateway import heads
 from gateway.answer import MAX_DISCARD, Answer, Client
+from gateway.budget import SMALL
 from gateway.framing import CHUNKED, Frame
+from gateway.keyed import Absent, Kept, Keyed
 from gateway.line import Line
-from gateway.replies import NOT_READY, PAYLOAD_TOO_LARGE
+from gateway.replies import CROWDED, NOT_READY, PAYLOAD_TOO_LARGE
 from gateway.upstream import Pool
 from gateway.worker import Worker
 from policies.traffic import Exchange, Problem
@@ -29,7 +31,18 @@ _WAIT, _KEEP, _STREAM, _DISCARD = range(4)
 
 
 class Passage(Answer):
-    __slots__ = ("_judging", "_kept", "_line", "_mode", "_outgoing", "_pool", "_retried", "_size", "_task")
+    __slots__ = (
+        "_judging",
+        "_kept",
+        "_keyed",
+        "_line",
+        "_mode",
+        "_outgoing",
+        "_pool",
+        "_retried",
+        "_size",
+        "_task",
+    )
 
     def __init__(
         self, worker: Worker, client: Client, exchange: Exchange, frame: Frame, version: bytes, keep: bool
@@ -43,6 +56,7 @@ class Passage(Answer):
         self._outgoing = b""  # what was or will be written upstream; empty once that cannot be repeated
         self._task: asyncio.Task[None] | None = None
         self._judging = self._retried = False
+        self._keyed: Keyed | None = None
 
     # -- the request --
 
@@ -79,8 +93,10 @@ class Passage(Answer):
             self.refuse(problem)
             return
         route, length = self.exchange.route, self._frame.length
-        if route.validates_body:
-            if length > route.max_body_bytes and not self._let_oversize_pass():
+        if self.exchange.idempotency_key:
+            self._keyed = Keyed(self._worker, self)
+        if route.validates_body or self._keyed is not None:
+            if length > route.max_body_bytes and not self._let_pass_unjudged(PAYLOAD_TOO_LARGE):
                 return
             self._mode = _KEEP if length <= route.max_body_bytes else _STREAM
         else:
@@ -120,8 +136,13 @@ class Passage(Answer):
     def _keep_for_validation(self, data: bytes, ended: bool) -> None:
         self._kept.append(data)
         self._size += len(data)
+        too_much = None
         if self._size > self.exchange.route.max_body_bytes:
-            if self._let_oversize_pass():
+            too_much = PAYLOAD_TOO_LARGE
+        elif self._size > SMALL and not self._may_hold(self._size):
+            too_much = CROWDED
+        if too_much is not None:
+            if self._let_pass_unjudged(too_much):
                 data, self._kept = b"".join(self._kept), []
                 self._mode = _STREAM
                 self._stream(data, ended)
@@ -137,14 +158,17 @@ class Passage(Answer):
             return
         if problem is not None:
             self.refuse(problem)
+        elif self._keyed is not None:
+            self._keyed.begin(body)
         else:
             self._forward(body, whole=True)
 
-    def _let_oversize_pass(self) -> bool:
-        """Only where a wrong body would be refused is one that cannot be judged refused as well."""
+    def _let_pass_unjudged(self, problem: Problem) -> bool:
+        """Only where a wrong body would be refused is one that cannot be judged refused as well; and one that could not
+        be told from another under the same key."""
         route = self.exchange.route
-        if route.blocks_body:
-            self.refuse(PAYLOAD_TOO_LARGE)
+        if route.blocks_body or self._keyed is not None:
+            self.refuse(problem)
             return False
         self._worker.telemetry.series(route.metric_labels).unevaluated["request"] += 1
         return True
@@ -214,6 +238,8 @@ class Passage(Answer):
         if self._over or self._replying:
             return False
         self._line = line
+        if self._keyed is not None:
+            self._keyed.is_sent = True
         line.start(
             self._outgoing,
             self,
@@ -275,6 +301,7 @@ class Passage(Answer):
                 if line.length <= self._worker.settings.max_judged_response_bytes:
                     self._judging = True
                     self._size = 0
+                    self._reserved_before = self._reserved
                     self._judge(line)
                     return
                 self._unjudged()
@@ -287,11 +314,14 @@ class Passage(Answer):
         data = line.take()
         self._size += len(data)
         self._kept.append(data)
+        if (self._size > SMALL and not self._may_hold(self._size)) or (
+            not line.complete and self._size > self._worker.settings.max_judged_response_bytes
+        ):
+            self._judging = False
+            self._unjudged()
+            self._pass_on(line, self._release_kept())
+            return
         if not line.complete:
-            if self._size > self._worker.settings.max_judged_response_bytes:
-                self._judging = False
-                self._unjudged()
-                self._pass_on(line, self._release_kept())
             return
         self._judging = False
         body = self._release_kept()
@@ -303,6 +333,8 @@ class Passage(Answer):
         if problem is not None:
             self._line = None
             line.release()  # the reply is whole: it is the contract that it broke, not the protocol
+            if self._keyed is not None:
+                self._keyed.withheld()
             self.refuse(problem)
         else:
             self._pass_on(line, body)
@@ -317,16 +349,48 @@ class Passage(Answer):
         if complete:
             self._line = None
             line.release()
+        if self._keyed is not None and not self._replying:
+            safe = self._keyed.answered(line, data)
+            if safe is None:
+                return
+            data = safe
         if self._replying:
             self._continue_reply(data, complete)
         else:
             self._begin_reply(line, data, complete)
 
+    # -- what `gateway.keyed` asks --
+
+    @property
+    def is_over(self) -> bool:
+        return self._over
+
+    def proceed(self, body: bytes) -> None:
+        self._forward(body, whole=True)
+
+    def reply_with(self, kept: Kept) -> None:
+        """Answer with what was kept instead of what arrives."""
+        if not self._over:
+            self._begin_reply(kept, kept.body, True)
+
+    def crash(self, stop: str) -> None:
+        self._crash(stop)
+
     # -- ends from outside --
+
+    def client_lost(self) -> None:
+        if self._over or self._keyed is None or not self._keyed.outlives_its_client:
+            super().client_lost()
+            return
+        self._aborted = True
+        self.client_writable(True)  # nobody is behind any more
+        self.client = Absent(self._worker, self)
 
     def withdraw(self) -> None:
         self._mode = _DISCARD
         self._kept = []
+        if self._keyed is not None:
+            self._keyed.given_up()
         line, self._line = self._line, None
         if line is not None:
             line.abandon()

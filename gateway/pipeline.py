@@ -39,6 +39,7 @@ from policies.traffic.authenticate_credentials import Credentials
 from policies.traffic.authenticate_jwt import KeySource, Memory, Tokens
 from policies.traffic.authenticate_jwt_keys import InvalidKeys
 from policies.traffic.limit_rate import Counters
+from policies.traffic.validate_json_bounds import JsonBounds
 from policies.traffic.validate_response import Headers
 
 _log = structlog.get_logger("gateway.pipeline")
@@ -64,7 +65,8 @@ class Pipeline:
     def __init__(self, counters: Counters, keys: KeyRing, settings: Settings | None = None) -> None:
         self.counters = counters
         self.keys = keys
-        self._versions = Versions(counters)
+        settings = settings or Settings()
+        self._versions = Versions(counters, JsonBounds(settings.max_json_depth, settings.max_number_length))
         self._memory = Memory()
         self._settings = settings
         self._authorities: tuple[bytes, ...] = ()

@@ -17,8 +17,9 @@ TYPE_BASE = "https://weighbridge.example/problems/"
 MEDIA_TYPE = b"application/problem+json"
 
 RETRYABLE = frozenset(
-    "counters-unavailable gateway-exhausted limit-exceeded not-ready request-timeout too-many-concurrent "
-    "upstream-overloaded upstream-timeout upstream-unreachable version-blocked".split()
+    "counters-unavailable gateway-exhausted idempotency-in-flight idempotency-unavailable limit-exceeded not-ready "
+    "request-timeout too-many-concurrent upstream-overloaded upstream-timeout upstream-unreachable "
+    "version-blocked".split()
 )
 """Sending the same request again later may succeed."""
 
@@ -58,6 +59,13 @@ EXHAUSTED = Problem(
     detail="This gateway cannot open another connection right now. Try again shortly.",
     headers=(("Retry-After", "1"),),
 )
+CROWDED = Problem(
+    status=503,
+    slug="gateway-exhausted",
+    title="Gateway exhausted",
+    detail="This gateway holds as many large bodies as it may. Try again shortly.",
+    headers=(("Retry-After", "1"),),
+)
 UPSTREAM_UNREACHABLE = Problem(
     status=502,
     slug="upstream-unreachable",
@@ -75,6 +83,40 @@ UPSTREAM_TIMEOUT = Problem(
     slug="upstream-timeout",
     title="Upstream timeout",
     detail="The service behind this API did not answer in time.",
+)
+KEY_IN_FLIGHT = Problem(
+    status=409,
+    slug="idempotency-in-flight",
+    title="The first call is still under way",
+    detail="A call with this Idempotency-Key is being worked on. Send it again shortly to get its answer.",
+    headers=(("Retry-After", "1"),),
+)
+KEY_REUSED = Problem(
+    status=422,
+    slug="idempotency-key-reused",
+    title="The idempotency key stands for another request",
+    detail="This Idempotency-Key was used for another request: choose a new one.",
+)
+KEY_OUTCOME_UNKNOWN = Problem(
+    status=409,
+    slug="idempotency-outcome-unknown",
+    title="Nobody knows what became of the first call",
+    detail="A call with this Idempotency-Key was sent and its answer was lost: it may have been carried out. "
+    "Find out before you send it again, with a new key.",
+)
+KEY_ANSWER_NOT_KEPT = Problem(
+    status=409,
+    slug="idempotency-answer-not-kept",
+    title="The first call was answered",
+    detail="A call with this Idempotency-Key was carried out, and its answer cannot be given again. "
+    "Read the resource instead.",
+)
+KEYS_UNAVAILABLE = Problem(
+    status=503,
+    slug="idempotency-unavailable",
+    title="Idempotency keys are unavailable",
+    detail="The gateway cannot keep answers now, and will not risk carrying this call out twice. Try again shortly.",
+    headers=(("Retry-After", "1"),),
 )
 
 

@@ -31,13 +31,15 @@ from gateway import heads
 from gateway.admin import Admin, Siblings, SnapshotState, State
 from gateway.counters import OpenCounters, UnknownCounters, open_counters
 from gateway.exposition import of_few_applications
+from gateway.idempotency import UnknownAnswers, open_answers
+from gateway.journal import configure
 from gateway.keys import KeyRing
 from gateway.listener import Listener
 from gateway.otlp import InvalidCollector, collector, open_tracer
 from gateway.pipeline import Pipeline, Table
 from gateway.reporting import Reporter
 from gateway.settings import Settings
-from gateway.sink import Sink, encode_text
+from gateway.sink import Sink
 from gateway.snapshots import Snapshots
 from gateway.telemetry import Telemetry
 from gateway.tls import InvalidCertificate, tls_context
@@ -77,9 +79,10 @@ def serve(settings: Settings) -> int:
     """Run in the foreground until SIGTERM or SIGINT; returns the exit code. Raises `CannotStart`."""
     try:
         counters = open_counters(settings.counters_url)
-    except UnknownCounters as error:
+        answers = open_answers(settings.idempotency_url, settings.state_dir, settings.idempotency_seconds)
+    except (UnknownCounters, UnknownAnswers) as error:
         raise CannotStart(str(error)) from error
-    del counters  # each worker opens its own
+    del counters, answers  # each worker opens its own
     try:
         tls_context(settings)
         collector(settings)
@@ -237,7 +240,7 @@ def _affordable(settings: Settings) -> Settings:
 
 async def _work(settings: Settings, place: Place) -> int:
     journal = Sink("!")
-    _configure_logging(settings, journal)
+    configure(settings, journal)
     settings = _affordable(settings)
     try:
         access = Sink(settings.access_log) if settings.access_log else None
@@ -290,6 +293,7 @@ async def _work(settings: Settings, place: Place) -> int:
     await counters.close()
     if tracer is not None:
         tracer.close()
+    await worker.finish()
     _log.info("stopped")
     for sink in (access, journal):
         if sink is not None:
@@ -355,6 +359,7 @@ def _describe(
         ("connections", [], len(worker.connections)),
         ("snapshots_refused", [], snapshots.refused),
         ("counters_lost", [], int(counters.lost)),
+        *worker.reading(),
     ]
     for pool in worker.upstreams.reading():
         upstream = pool.pop("upstream")
@@ -386,27 +391,8 @@ def _say_hello(settings: Settings, place: Place) -> None:
             "each worker counts rates for itself: they hold per worker, only quotas are counted together; "
             "set COUNTERS_URL to redis://... to count all of them together"
         )
-
-
-def _configure_logging(settings: Settings, journal: Sink) -> None:
-    """Our own log goes to standard error, through a sink: a stuck reader must not stop the loop."""
-
-    class Lines:
-        def msg(self, message: str) -> None:
-            journal.put([message], encode_text)
-
-        debug = info = warning = warn = error = exception = critical = fatal = failure = msg
-
-    renderer: Any = (
-        structlog.processors.JSONRenderer() if settings.log == "json" else structlog.dev.ConsoleRenderer(colors=False)
-    )
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        logger_factory=lambda *_: Lines(),
-        cache_logger_on_first_use=False,
-    )
+    if settings.idempotency_url.startswith("sqlite:") and not settings.counters_url.startswith("memory:"):
+        _log.warning(
+            "answers to calls with a key are kept by this gateway alone: another one would send a repeat again; "
+            "set IDEMPOTENCY_URL to redis://... to keep them together"
+        )

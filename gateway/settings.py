@@ -6,21 +6,14 @@ own body cap comes with the snapshot.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from policies.outgoing import Networks
-
-
-def _separated(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-Proxies = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_separated)]
 
 
 class Settings(BaseSettings):
@@ -45,9 +38,10 @@ class Settings(BaseSettings):
     tls_client_certificates: Literal["auto", "off", "required"] = "auto"
     """``auto``: clients are asked for a certificate while the registry knows trust anchors or registered certificates;
     ``required``: a handshake without one fails; ``off``: none is asked for."""
-    trusted_proxies: Proxies = ()
-    """Networks of the proxies that end TLS in front of the gateway, separated by commas, such as ``10.0.7.0/24``. The
-    certificate of the client is believed in their ``Client-Cert`` field (RFC 9440) and in nobody else's."""
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    """Networks of the proxies in front of the gateway, separated by commas, such as ``10.0.7.0/24``. Their
+    ``X-Forwarded-For`` is believed to name the client (for limits of anonymous callers, the access log, the upstream),
+    and their ``Client-Cert`` (RFC 9440) its certificate; nobody else's is. They may hold any number of connections."""
 
     registry_url: str = "http://127.0.0.1:8080"
     """Where the snapshot is fetched; https outside one machine."""
@@ -60,6 +54,17 @@ class Settings(BaseSettings):
     counters_url: str = "memory://"
     """``memory://`` (rates are counted by each worker for itself, quotas by all of one gateway together, in
     ``state_dir``) or ``redis://host:port/db`` (all gateways count together)."""
+
+    idempotency_url: str = "sqlite://"
+    """Where answers to calls with an ``Idempotency-Key`` are kept: ``sqlite://`` (a file in the state folder, for the
+    workers of this gateway), ``sqlite:///path``, or ``redis://host:port/db`` (all gateways; it has to persist)."""
+    idempotency_seconds: float = Field(259_200.0, ge=1)
+    """How long an answer is kept: three days."""
+    idempotency_max_answer_bytes: int = Field(65_536, ge=0)
+    """A larger answer streams through and is not kept: a repeat is told so, and not acted on."""
+    idempotency_on_loss: Literal["refuse", "forward"] = "refuse"
+    """While answers cannot be kept, a call with a key is answered with 503; or it is forwarded, perhaps twice, and its
+    reply says ``Idempotency-Kept: false``."""
 
     workers: int = Field(1, ge=1, le=64)
     """Processes that share the port: one for each core that is to spare."""
@@ -94,18 +99,35 @@ class Settings(BaseSettings):
     max_connections: int = Field(10_000, ge=1)
     """Per worker; fewer, and the log says so, where the process may not open two files for each (``ulimit -n``).
     Connections beyond are closed as soon as they are accepted."""
+    max_connections_per_address: int = Field(2_000, ge=0)
+    """Per worker, and of those; an IPv6 address counts with its /64. ``0`` for no bound."""
+    max_requests_per_connection: int = Field(1_000_000, ge=1)
+    """The last one's reply closes the connection; with HTTP/2, no stream is accepted behind it."""
+    max_requests_per_second: int = Field(20_000, ge=1)
+    """On one connection; no more is read from it until the second is over. Trusted proxies are not held up."""
     max_head_bytes: int = Field(32_768, ge=1024)
     """A longer head of a request is answered with 431."""
     max_target_bytes: int = Field(8_192, ge=64)
     """A longer path and query is answered with 414."""
     max_headers: int = Field(100, ge=8)
     """More header lines are answered with 431."""
+    max_json_depth: int = Field(100, ge=1, le=1000)
+    """Arrays and objects within each other in a request body that is validated; a deeper one is refused with 400."""
+    max_number_length: int = Field(400, ge=16)
+    """Characters of one number in such a body. The largest double, written out, has 309."""
     head_seconds: float = Field(10.0, gt=0)
     """From the first byte of a head to its last."""
     idle_seconds: float = Field(75.0, gt=0)
     """A kept-alive connection without a request."""
     body_idle_seconds: float = Field(30.0, gt=0)
     """Between two reads of a request body, or two writes of a reply that the client does not take."""
+    body_grace_seconds: float = Field(20.0, gt=0)
+    """A request body may take so long, and a second more for every ``min_body_rate`` bytes of it; then it gets 408."""
+    min_body_rate: int = Field(500, ge=0)
+    """Bytes per second; ``0`` for a body that may trickle for ever. Time in which we do not read does not count."""
+    max_held_bytes: int = Field(268_435_456, ge=0)
+    """Per worker: bodies and replies over 16 KiB that are held to be judged, all together. Beyond it a request that has
+    to be judged is answered with 503, and a reply streams through and is counted as not evaluated."""
 
     upstream_idle_seconds: float = Field(30.0, gt=0)
     """Between two reads of a reply from upstream. The other upstream timeouts come with the contract."""
@@ -128,3 +150,11 @@ class Settings(BaseSettings):
     def _say_networks(cls, value: str) -> str:
         Networks.parse(value)
         return value
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        """Raises `ValueError`, in words that say what is wrong with a network."""
+        if not isinstance(value, str):
+            return value
+        return [ip_network(part.strip()) for part in value.split(",") if part.strip()]

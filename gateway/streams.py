@@ -27,7 +27,10 @@ from policies.traffic import Exchange, Problem
 MOST_WAITING = 65_536
 """Bytes of one reply that wait for the client's window before its upstream is held back."""
 _ODD = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")
-_ODD_FIELD = framing.refused("A header field holds a control character.")
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
+_ODD_FIELD = framing.refused("A header field holds a control character, or its name is not a token.")
+_ODD_SCHEME = framing.refused("The scheme is neither http nor https.")
+_ENDED_EARLY = framing.refused("The request ended before as many bytes as Content-Length says.")
 
 
 class Carrier(Protocol):
@@ -35,11 +38,13 @@ class Carrier(Protocol):
 
     h2: H2Connection
     worker: Worker
+    frames_sent: int
 
     @property
     def is_paused(self) -> bool: ...
     def send(self) -> None: ...
     def ended(self, stream: Stream) -> None: ...
+    def set_deadline(self) -> None: ...
 
 
 class Head:
@@ -47,7 +52,7 @@ class Head:
 
     def __init__(self, listed: Fields) -> None:
         self.fields: Fields = []
-        self.method = self.path = self.authority = b""
+        self.method = self.path = self.authority = self.scheme = b""
         cookies: list[bytes] = []
         for name, value in listed:
             name, value = bytes(name), bytes(value)
@@ -57,6 +62,8 @@ class Head:
                 self.path = value
             elif name == b":authority":
                 self.authority = value
+            elif name == b":scheme":
+                self.scheme = value
             elif name == b"cookie":
                 cookies.append(value)  # section 8.2.3: crumbs are one field elsewhere
             elif not name.startswith(b":"):
@@ -68,14 +75,18 @@ class Head:
         """The framing as the request line of HTTP/1.1 would have given it, judged by the same judge."""
         if len(self.fields) > most:
             return framing.HEAD_TOO_LARGE
-        if any(_ODD.search(name) or _ODD.search(value) for name, value in self.fields):
+        if not all(_NAME.fullmatch(name) and not _ODD.search(value) for name, value in self.fields):
             return _ODD_FIELD
+        if self.scheme and self.scheme.lower() not in (b"http", b"https"):
+            return _ODD_SCHEME
         if self.authority:
             if any(name == b"host" and value.lower() != self.authority.lower() for name, value in self.fields):
                 return framing.refused("Host names another authority than :authority.")
             self.fields = [(b"host", self.authority), *(field for field in self.fields if field[0] != b"host")]
         frame = framing.judge(b"1.1", self.fields)
         if isinstance(frame, Frame):
+            if ended and frame.length > 0:  # RFC 9113 section 8.1.1; the library looks at DATA alone
+                return _ENDED_EARLY
             counted = any(name == b"content-length" for name, _ in self.fields)
             frame.length = 0 if ended else frame.length if counted else CHUNKED
         return frame
@@ -86,12 +97,15 @@ class Stream:
 
     __slots__ = (
         "_begins",
+        "_bound",
         "_connection",
         "_ended",
         "_held",
         "_over",
         "_owed",
+        "_received",
         "_replying",
+        "_since",
         "_waiting",
         "deadline",
         "id",
@@ -108,13 +122,16 @@ class Stream:
         self.passage: Any = None
         self._waiting = bytearray()
         self._owed = 0  # received bytes whose window was not given back
+        self._received, self._since = 0, 0.0
+        self._bound = 0  # bytes of the worker's budget
         self._held = self._ended = self._over = self._replying = False
 
     def begin(self, exchange: Exchange, frame: Frame) -> None:
         self.unread = frame.length
         self._ended = frame.length == 0
         if not self._ended:
-            self._wait()
+            self._since = self._connection.worker.now
+            self._wait_for_body()
         self.passage = self._begins(self._connection.worker, self, exchange, frame, b"1.0", False)
         self.passage.begin()
 
@@ -141,13 +158,31 @@ class Stream:
             self.unread = 0
             self.deadline = math.inf
         else:
-            self._wait()
+            self._received += len(data)
+            if not self._held:
+                self._wait_for_body()
         self.passage.body(data, ended)
 
     def hold(self, held: bool) -> None:
+        """Until it is let go, it is not the client who keeps us waiting."""
+        if held is not self._held:
+            now = self._connection.worker.now
+            self._since += -now if held else now
+            if not self._ended and not self._over and not self._replying:
+                if held:
+                    self.deadline = math.inf
+                else:
+                    self._wait_for_body()
+                    self._connection.set_deadline()
         self._held = held
         if not held:
             self._give_back()
+
+    def owes(self, size: int) -> None:
+        """Of the worker's budget, so much is held until the client has taken what was written."""
+        self._bound += size
+        if self._over:
+            self._pay()
 
     def _give_back(self) -> None:
         size, self._owed = self._owed, 0
@@ -191,6 +226,7 @@ class Stream:
                     break
                 h2.send_data(self.id, bytes(self._waiting[:size]))
                 del self._waiting[:size]
+                connection.frames_sent += 1
         except H2Error:
             self.cut()
             return
@@ -210,6 +246,7 @@ class Stream:
         self.flush()
 
     def _end(self) -> None:
+        self._pay()
         h2 = self._connection.h2
         try:
             h2.end_stream(self.id)
@@ -222,6 +259,7 @@ class Stream:
     def cut(self) -> None:
         """The client must not take what it got for a whole reply."""
         self._over = True
+        self._pay()
         self._waiting.clear()
         try:
             self._connection.h2.reset_stream(self.id, ErrorCodes.INTERNAL_ERROR)
@@ -233,6 +271,7 @@ class Stream:
 
     def lost(self) -> None:
         self._over = True
+        self._pay()
         self._waiting.clear()
         if self.passage is not None:
             self.passage.client_lost()
@@ -247,6 +286,14 @@ class Stream:
                 self.cut()
         else:
             self.passage.refuse(REQUEST_TIMEOUT)
+
+    def _pay(self) -> None:
+        if self._bound:
+            bound, self._bound = self._bound, 0
+            self._connection.worker.budget.give_back(bound)
+
+    def _wait_for_body(self) -> None:
+        self.deadline = self._connection.worker.body_deadline(self._since, self._received)
 
     def _wait(self) -> None:
         self.deadline = self._later()

@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from email.utils import formatdate
 from typing import Any, Protocol
 
+from gateway.budget import Budget
 from gateway.heads import Identities
+from gateway.idempotency import open_answers
 from gateway.otlp import Tracer
 from gateway.settings import Settings
-from gateway.telemetry import Telemetry
+from gateway.telemetry import Sample, Telemetry
 from gateway.upstream import Upstreams
 from gateway.usage import Usage
+from gateway.visitors import Visitors
 
 SWEEP_SECONDS = 0.25
 DRAIN_IDLE_SECONDS = 1.0
 """How long a draining worker lets an idle connection ask once more (and be told to close)."""
+FINISH_SECONDS = 2.0
+"""After the last exchange, what is still to be written down about it has this long."""
 
 
 class Swept(Protocol):
@@ -46,10 +52,17 @@ class Worker:
         """As of the last sweep."""
         self.upstreams = Upstreams(settings, self.now)
         self.date_line = b""
+        self.answers = open_answers(settings.idempotency_url, settings.state_dir, settings.idempotency_seconds)
+        self.key_counts: dict[str, int] = {}
+        """Calls with an idempotency key, by what became of the key."""
+        self._tasks: set[asyncio.Task[None]] = set()
         self.scheme = b"http" if settings.tls_certificate is None else b"https"
         self.knows_certificates = settings.tls_certificate is not None or bool(settings.trusted_proxies)
         """Whether a connection may show a client certificate at all."""
         self.connections: set[Swept] = set()
+        self.visitors = Visitors(settings.max_connections_per_address, settings.trusted_proxies)
+        self._places: dict[Swept, str] = {}
+        self.budget = Budget(settings.max_held_bytes)
         self.table: Any = None
         """The current `gateway.pipeline.Table`; replaced whole, read once per exchange."""
         self.draining = False
@@ -65,11 +78,61 @@ class Worker:
         if not self.connections:
             self.emptied.set()
 
+    def admit(self, connection: Swept, transport: asyncio.BaseTransport) -> str | None:
+        """Count a new client connection, and say where it comes from; ``None`` where there are too many already."""
+        peer = transport.get_extra_info("peername")
+        address = str(peer[0]) if isinstance(peer, tuple) else ""
+        if len(self.connections) >= self.settings.max_connections or (place := self.visitors.enter(address)) is None:
+            self.telemetry.turned_away += 1
+            return None
+        self.telemetry.accepted += 1
+        self.connections.add(connection)
+        if place:
+            self._places[connection] = place
+        return address
+
+    def forget(self, connection: Swept) -> None:
+        self.connections.discard(connection)
+        self.visitors.leave(self._places.pop(connection, ""))
+
+    def body_deadline(self, since: float, received: int) -> float:
+        """When a client that began a body at `since` has kept us waiting for too long: since its last bytes, or for so
+        few of them."""
+        settings = self.settings
+        idle = self.now + settings.body_idle_seconds
+        if not settings.min_body_rate:
+            return idle
+        return min(idle, since + settings.body_grace_seconds + received / settings.min_body_rate)
+
     def left(self, connection: Swept) -> None:
         """A client connection ended."""
-        self.connections.discard(connection)
+        self.forget(connection)
         if self.draining and not self.connections:
             self.emptied.set()
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start work that no exchange may cancel."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def finish(self) -> None:
+        """Wait, not for ever, for such work, and close what it used."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=FINISH_SECONDS)
+        await self.answers.close()
+
+    def count_key(self, outcome: str) -> None:
+        self.key_counts[outcome] = self.key_counts.get(outcome, 0) + 1
+
+    def reading(self) -> list[Sample]:
+        """What is held, and what became of keys."""
+        return [
+            ("held_bytes", [], self.budget.held),
+            ("held_refusals", [], self.budget.refusals),
+            ("idempotency_lost", [], int(self.answers.lost)),
+            *(("idempotency_keys", [outcome], n) for outcome, n in self.key_counts.items()),
+        ]
 
     def sweep(self) -> None:
         """Enforce every deadline, hand over log and traces, refresh the date."""

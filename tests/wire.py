@@ -53,6 +53,7 @@ class Route:
     blocks_body: bool = True
     max_body_bytes: int = 1000
     may_retry: bool = True
+    resends: bool = False
     metric_labels: tuple[str, ...] = ("yard", "1", "anything")
     usage_labels: tuple[str, ...] = ("yard", "1", "anything", "1.0.0")
 

@@ -20,6 +20,7 @@ from weighbridge.commands import (
     anchors,
     auditing,
     contracts,
+    credentials,
     issuers,
     judging,
     keys,
@@ -72,6 +73,7 @@ def _options(
 for module in (
     running,
     contracts,
+    credentials,
     judging,
     lifecycle,
     access,

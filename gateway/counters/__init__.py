@@ -40,5 +40,8 @@ def open_counters(url: str, directory: Path | None = None) -> OpenCounters:
     if scheme in ("redis", "rediss", "unix"):
         from gateway.counters.redis import RedisCounters  # the client is loaded where it is used
 
-        return RedisCounters(url)
+        try:
+            return RedisCounters(url)
+        except ValueError as error:  # which names the part; the whole may hold a password
+            raise UnknownCounters(f"the address of the counters cannot be read: {error}") from error
     raise UnknownCounters(f"no counters for {scheme!r}: use memory:// or redis://host:port/db")

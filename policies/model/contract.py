@@ -31,6 +31,9 @@ LIVE = frozenset({Stage.PUBLISHED, Stage.DEPRECATED})
 
 Audience = Literal["internal", "partner"]
 ValidationMode = Literal["block", "report", "off"]
+Idempotency = Literal["hold", "resend", "backend"]
+"""Who keeps the promise of an ``Idempotency-Key`` that the document declares: the gateway, and a call whose outcome is
+unknown *holds* its key, or is *resent* to a backend that knows keys as well; or the *backend* alone."""
 
 
 class SiteParameter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,6 +81,7 @@ class Contract(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     request_validation: ValidationMode = "block"
     response_validation: ValidationMode = "report"
     max_body_bytes: int = 1_048_576
+    idempotency: Idempotency = "hold"
 
     def site_parameter(self, major: int) -> SiteParameter | None:
         """The site parameter in force for one major."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from policies.model.document import Document, Operation
     from policies.traffic.limit_allowance import Allowance
     from policies.traffic.limit_rate import Counters
+    from policies.traffic.validate_json_bounds import JsonBounds
     from policies.traffic.validate_schemas import Schemas
 
 
@@ -100,7 +101,8 @@ class RouteFacts:
     """What a policy may know when it is bound to one operation of one version.
 
     `successor` is the major that replaces a deprecated or retired version, `upstream` the name of a rollout's own
-    upstream. `counters` outlives snapshots; `schemas` compiles and shares validators.
+    upstream. `counters` outlives snapshots; `schemas` compiles and shares validators; `bounds` are those of a
+    body's JSON.
     """
 
     contract: Contract
@@ -111,6 +113,7 @@ class RouteFacts:
     schemas: Schemas
     successor: int | None = None
     upstream: str | None = None
+    bounds: JsonBounds | None = None
 
     @property
     def line(self) -> tuple[str, int]:

@@ -24,6 +24,7 @@ class Exchange:
         "certified",
         "faults",
         "headers",
+        "idempotency_key",
         "learned",
         "limits",
         "method",
@@ -105,6 +106,8 @@ class Exchange:
         """Called once when the exchange ends, whatever its end (gives back a concurrency slot)."""
         self.payload: Any = None
         """The declared media type that the request's ``Content-Type`` chose."""
+        self.idempotency_key: str = ""
+        """Where the operation takes one and the caller sent it: the call is acted on once."""
         self.request_faults: tuple[Fault, ...] = ()
         """What request validation reported in ``report`` mode."""
         self.reply: Any = None

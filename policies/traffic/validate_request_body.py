@@ -1,7 +1,8 @@
 """Judge the request's media type before its body is read, and the body once it is whole.
 
 `decide` runs with the other policies and looks at headers only; `check` is called by the pipeline with the body. Only
-JSON is judged; other declared media types pass as they are. orjson refuses NaN, bad UTF-8 and depth beyond 1024. What
+JSON is judged, packed with gzip or deflate too; other declared media types pass as they are, and all is sent on as it
+came. orjson refuses NaN, bad UTF-8 and depth beyond 1024. What
 it does not refuse is an object that names a member twice (RFC 8259 section 4): we would judge the last one, and a
 backend that reads the first would act on what nobody judged.
 """
@@ -18,27 +19,42 @@ from msgspec import Struct
 from policies.model.document import Payload
 from policies.model.schema import Direction
 from policies.traffic import Decision, Exchange, Fault, Phase, Policy, Problem, RouteFacts, policy
+from policies.traffic.validate_content_codings import CODINGS, Undecodable, decoded
+from policies.traffic.validate_json_bounds import JsonBounds
 from policies.traffic.validate_media_types import chosen, essence, is_json, is_utf8
 from policies.traffic.validate_parameters import STRICT_FROM_MAJOR, field_text, refusal
 from policies.traffic.validate_schemas import Checker
 
 
 class BoundPayload(Struct, frozen=True):
-    """One declared media type or range. `judged` means JSON; `checker` is ``None`` where no schema is declared."""
+    """One declared media type or range. `judged` means JSON; `checker` is ``None`` where no schema is declared;
+    `coding` is what one message of it was packed with."""
 
     media_type: str
     judged: bool
     checker: Checker | None
+    coding: str = ""
 
 
 class ValidateRequestBody:
     """`payloads` empty means that the operation declares no body."""
 
-    __slots__ = ("_exact", "_payloads", "_report", "_required", "_strict", "_unsupported")
+    __slots__ = ("_bounds", "_exact", "_most", "_payloads", "_report", "_required", "_strict", "_unsupported")
     phase = Phase.VALIDATE
 
-    def __init__(self, payloads: dict[str, BoundPayload], *, required: bool, strict: bool, report: bool) -> None:
+    def __init__(
+        self,
+        payloads: dict[str, BoundPayload],
+        *,
+        required: bool,
+        strict: bool,
+        report: bool,
+        bounds: JsonBounds,
+        most: int,
+    ) -> None:
         self._payloads = payloads
+        self._bounds = bounds
+        self._most = most  # bytes, unpacked
         # what clients send as a rule is found without parsing
         self._exact = {kind.encode("latin-1", "replace"): payload for kind, payload in payloads.items()}
         self._required = required
@@ -70,7 +86,7 @@ class ValidateRequestBody:
             elif name == b"transfer-encoding":
                 chunked = True
             elif name == b"content-encoding":
-                coding = value
+                coding = value if coding is None else b"%b, %b" % (coding, value)
         if not chunked and (length is None or length == b"0"):
             return None  # whether a missing body is a fault is said by `check`, which sees that it is missing
         if not self._payloads:
@@ -82,8 +98,10 @@ class ValidateRequestBody:
             payload = self._chosen(content_type)
             if payload is None:
                 return self._refused_type(exchange, "CONTENT_TYPE", self._unsupported)
-        if payload.judged and coding is not None and essence(field_text(coding)) not in ("", "identity"):
-            return self._refused_type(exchange, "CONTENT_ENCODING", _ENCODED)
+        if payload.judged and coding is not None and (packed := field_text(coding).strip().lower()) != "identity":
+            if packed not in CODINGS:
+                return self._refused_type(exchange, "CONTENT_ENCODING", _ENCODED)
+            payload = BoundPayload(payload.media_type, True, payload.checker, packed)
         exchange.payload = payload
         return None
 
@@ -98,6 +116,13 @@ class ValidateRequestBody:
             return None
         if payload is None or not payload.judged:
             return None
+        if payload.coding:
+            plain = decoded(body, payload.coding, self._most)
+            if not isinstance(plain, bytes):
+                return self._refused_coding(exchange, plain)
+            body = plain
+        if (beyond := self._bounds.fault(body)) is not None:
+            return refusal(exchange, [beyond], report=self._report)
         try:
             value = orjson.loads(body)
         except orjson.JSONDecodeError as error:
@@ -120,6 +145,12 @@ class ValidateRequestBody:
         if payload is not None and payload.media_type.endswith("/*") and is_json(text):
             payload = BoundPayload(essence(text), True, payload.checker)
         return payload if payload is None or not payload.judged or is_utf8(text) else None
+
+    def _refused_coding(self, exchange: Exchange, why: Undecodable) -> Problem | None:
+        if why == "too-large" and not self._report:
+            return _UNPACKED_TOO_LARGE
+        detail = "The body is too large, unpacked." if why == "too-large" else "The body is not packed as it says."
+        return refusal(exchange, [Fault("/body", "CONTENT_ENCODING", detail)], report=self._report)
 
     def _refused_type(self, exchange: Exchange, code: str, problem: Problem) -> Problem | None:
         if not self._report:
@@ -169,8 +200,14 @@ _ENCODED = Problem(
     status=415,
     slug="unsupported-media-type",
     title="The content coding is not supported",
-    detail="Send the body without content coding: it is validated before it is passed on.",
-    headers=(("Accept-Encoding", "identity"),),
+    detail="Send the body with gzip, deflate or no content coding: it is validated before it is passed on.",
+    headers=(("Accept-Encoding", "gzip, deflate"),),  # RFC 9110 section 12.5.3
+)
+_UNPACKED_TOO_LARGE = Problem(
+    status=413,
+    slug="payload-too-large",
+    title="Payload too large",
+    detail="The body is larger than this API accepts, once it is unpacked.",
 )
 _TYPED_TWICE = Problem(
     status=400,
@@ -207,4 +244,6 @@ def validate_request_body(facts: RouteFacts) -> Policy | None:
         required=body is not None and body.required,
         strict=facts.version.major >= STRICT_FROM_MAJOR,
         report=mode == "report",
+        bounds=facts.bounds or JsonBounds(),
+        most=facts.contract.max_body_bytes,
     )

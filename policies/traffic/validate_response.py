@@ -7,13 +7,13 @@ own and needs no declaration. A coded body is decoded up to a cap; one that cann
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Sequence
 
 import orjson
 from msgspec import Struct
 
 from policies.traffic import Exchange, Fault, Phase, Problem, RouteFacts
+from policies.traffic.validate_content_codings import CODINGS, decoded
 from policies.traffic.validate_media_types import chosen, essence, is_json
 from policies.traffic.validate_parameters import Reader, bound, field_text, missing
 from policies.traffic.validate_request_body import BoundPayload, bound_payloads
@@ -24,7 +24,6 @@ Headers = Iterable[tuple[bytes, bytes]]
 _MOST_DECODED = 4 * 1024 * 1024
 _MOST_SPELLINGS = 32
 """Remembered per response: how its backend writes ``Content-Type``."""
-_WINDOW = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _GATEWAY_FIELDS = frozenset(
     {"api-version", "deprecation", "sunset", "link", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id"}
 )
@@ -159,10 +158,11 @@ class ResponseJudge:
         if polled is not None and self._seen.holds(polled, body):
             return ()
         if coding and coding.lower() != b"identity":
-            decoded = _decoded(body, field_text(coding).lower())
-            if decoded is None:
+            packed = field_text(coding).lower()
+            plain = decoded(body, packed, _MOST_DECODED) if packed in CODINGS else None
+            if not isinstance(plain, bytes):
                 return (Fault("/body", "NOT_EVALUATED", "The body's content coding could not be undone."),)
-            body = decoded
+            body = plain
         try:
             value = orjson.loads(body)
         except orjson.JSONDecodeError:
@@ -180,19 +180,6 @@ def _has_body(reply: Reply) -> bool:
     if reply.method == "HEAD" or reply.status in (204, 205, 304):
         return False
     return next((value for name, value in reply.headers if name == b"content-length"), None) != b"0"
-
-
-def _decoded(body: bytes, coding: str) -> bytes | None:
-    """At most `_MOST_DECODED` bytes: a bomb is not evaluated instead of being unpacked."""
-    window = _WINDOW.get(coding)
-    if window is None:
-        return None
-    unpacker = zlib.decompressobj(window)
-    try:
-        decoded = unpacker.decompress(body, _MOST_DECODED)
-    except zlib.error:
-        return None
-    return decoded if unpacker.eof else None
 
 
 def validate_response(facts: RouteFacts) -> ResponseJudge | None:

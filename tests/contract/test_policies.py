@@ -25,7 +25,10 @@ GOVERNED = facts(
     document(
         {
             "security": [{"oauth": ["a"]}],
-            "parameters": [{"name": "p", "in": "query", "schema": {}}],
+            "parameters": [
+                {"name": "p", "in": "query", "schema": {}},
+                {"name": "Idempotency-Key", "in": "header", "schema": {}},
+            ],
             "requestBody": {"content": {"application/json": {"schema": {}}}},
         },
         method="post",

@@ -41,6 +41,7 @@ def document() -> dict[str, Any]:
             "/items": {
                 "post": {
                     "operationId": "makeItem",
+                    "parameters": [{"name": "Idempotency-Key", "in": "header", "schema": {"type": "string"}}],
                     "requestBody": {"required": True, "content": {json: {"schema": line}}},
                     **secured,
                 }

@@ -116,6 +116,7 @@ def post(body: bytes, *fields: bytes) -> bytes:
 
 
 GET = b"GET /other/v1/items/1 HTTP/1.1\r\nHost: gate\r\n" + KEY
+PACKED = gzip.compress(b'{"quantity": 1, "note": "' + b"x" * 20_000_000 + b'"}')
 BOMBS = {
     "a header of 1 MB": GET + b"X-Big: " + b"x" * 1_000_000 + b"\r\n\r\n",
     "10,000 headers": GET + b"".join(b"X-%d: y\r\n" % number for number in range(10_000)) + b"\r\n",
@@ -126,7 +127,8 @@ BOMBS = {
     "a number of 100,000 digits": post(b'{"quantity": ' + b"9" * 100_000 + b"}"),
     "an exponent": post(b'{"quantity": 1e999999999}'),
     "a name twice": post(b'{"quantity": 1, "quantity": 2}'),
-    "gzip": post(gzip.compress(b'{"quantity": 1}'), b"Content-Encoding: gzip"),
+    "a gzip bomb": post(PACKED, b"Content-Encoding: gzip"),
+    "brotli": post(b"\x0b\x02\x80", b"Content-Encoding: br"),
     "a body too large": post(b'{"quantity": 1, "note": "' + b"x" * 1_100_000 + b'"}'),
     "a chunk extension of 1 MB": b"POST /other/v1/items HTTP/1.1\r\nHost: gate\r\nContent-Type: application/json\r\n"
     + KEY + b"Transfer-Encoding: chunked\r\n\r\n1;" + b"x" * 1_000_000 + b"\r\n1\r\n0\r\n\r\n",

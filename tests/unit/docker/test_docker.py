@@ -84,7 +84,9 @@ def test_the_example_names_every_variable_and_holds_no_secret() -> None:
 
 
 def test_who_runs(services: dict[str, Any]) -> None:
-    assert sorted(services) == ["backends", "contracts", "gateway-1", "gateway-2", "postgres", "registry", "valkey"]
+    assert sorted(services) == [
+        "answers", "backends", "contracts", "gateway-1", "gateway-2", "postgres", "registry", "valkey",
+    ]  # fmt: skip
     assert {services[name]["image"] for name in OURS} == {"weighbridge:local"}
     assert services["postgres"]["image"].startswith("postgres:18")
     assert services["valkey"]["image"].startswith("valkey/valkey:9")

@@ -247,6 +247,10 @@ REFUSED = {
     "control": [*GET, ("x-thing", "a\x01b")],
     "underscores": [*GET, ("weighbridge_application", "me")],
     "length": [*GET, ("content-length", "1, 1")],
+    "a length and no body": [*GET, ("content-length", "5")],
+    "a name that is no token": [*GET, ("x(thing)", "1")],
+    "a scheme that is none": [*GET[:2], (":scheme", "ht tp"), GET[3]],
+    "a scheme of others": [*GET[:2], (":scheme", "ftp"), GET[3]],
 }
 
 
@@ -355,3 +359,15 @@ def test_over_tls_the_client_chooses(certificate: Path, offers_http2: bool, spok
             assert backend.seen[0].get("X-Forwarded-Proto") == "https"
 
     scenario()
+
+
+@on_loop
+async def _unfinished(certificate: Path) -> None:
+    async with gate(OneUpstream("http://unused"), tls_certificate=certificate, head_seconds=0.2) as g:
+        peer = await g.connect()
+        await peer.send(b"\x16\x03\x01")
+        assert await asyncio.wait_for(peer.rest(), 5) == b""
+
+
+def test_a_handshake_has_as_long_as_a_head(certificate: Path) -> None:
+    _unfinished(certificate)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -11,6 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from policies.traffic import Problem
+from policies.traffic.validate_json_bounds import JsonBounds
 from policies.traffic.validate_request_body import (
     ValidateRequestBody,
     _names_are_single,
@@ -35,11 +40,16 @@ JSON = {"application/json": {"schema": ORDER}}
 
 
 def bound(
-    content: dict[str, Any] | None = None, *, required: bool = True, mode: str = "block", number: str = "1.0.0"
+    content: dict[str, Any] | None = None,
+    *,
+    required: bool = True,
+    mode: str = "block",
+    number: str = "1.0.0",
+    bounds: JsonBounds | None = None,
 ) -> ValidateRequestBody:
     operation = {"requestBody": {"required": required, "content": JSON if content is None else content}}
     of = facts(document(operation, method="post"), contract=contract(request_validation=mode), version=version(number))
-    policy = validate_request_body(of)
+    policy = validate_request_body(replace(of, bounds=bounds))
     assert isinstance(policy, ValidateRequestBody)
     return policy
 
@@ -79,7 +89,7 @@ def test_a_good_body_passes(content_type: bytes) -> None:
         (b'"\xff"', [("/body", "JSON")]),
         (b'{"lines": [{"quantity": 0, "quantity": 1}]}', [("/body", "DUPLICATE_MEMBER")]),
         (b'{"lines": [], "l\\u0069nes": []}', [("/body", "DUPLICATE_MEMBER")]),
-        (b"[" * 100_000, [("/body", "JSON")]),
+        (b"[" * 100_000, [("/body", "DEPTH")]),
         (b"", [("/body", "REQUIRED")]),
     ],
 )
@@ -138,9 +148,20 @@ def test_names_that_look_single_are(text: str) -> None:
 
 def test_a_body_that_is_nested_deeply_is_judged_to_its_end() -> None:
     depth = 300  # more than orjson writes, and more than the validator explains
-    assert codes(sent(bound(), b'{"a":' * depth + b"1" + b"}" * depth)) == [("/body", "DEPTH")]
+    wide = bound(bounds=JsonBounds(depth=1000))
+    assert codes(sent(wide, b'{"a":' * depth + b"1" + b"}" * depth)) == [("/body", "DEPTH")]
     doubled = b'{"a":' * depth + b'{"b": 1, "b": 2}' + b"}" * depth
-    assert codes(sent(bound(), doubled)) == [("/body", "DUPLICATE_MEMBER")]
+    assert codes(sent(wide, doubled)) == [("/body", "DUPLICATE_MEMBER")]
+
+
+def test_bounds_are_looked_at_before_anything_is_parsed() -> None:
+    tight = bound(bounds=JsonBounds(depth=2, number=16))
+    assert sent(tight, b'{"lines": []}') is None
+    assert codes(sent(tight, b'{"lines": [[')) == [("/body", "DEPTH")]
+    assert codes(sent(tight, b'{"lines": 12345678901234567')) == [("/body", "NUMBER_LENGTH")]
+    assert codes(sent(tight, gzip.compress(b'{"lines": [[]]}'), **{"content-encoding": b"gzip"})) == [
+        ("/body", "DEPTH")
+    ]
 
 
 def test_the_same_name_in_other_objects_is_no_duplicate() -> None:
@@ -172,14 +193,63 @@ def test_a_media_type_said_twice_is_ambiguous() -> None:
     assert slug(bound().decide(made)) == "bad-request"
 
 
-def test_a_coded_body_cannot_be_judged() -> None:
-    made = exchange(
-        "POST",
-        headers=[(b"content-length", b"2"), (b"content-type", b"application/json"), (b"content-encoding", b"gzip")],
-    )
-    refusal = bound().decide(made)
+@pytest.mark.parametrize("coding", [b"br", b"zstd", b"gzip, gzip", b"identity, gzip", b"", b"gzip;q=1"])
+def test_a_body_in_another_coding_cannot_be_judged(coding: bytes) -> None:
+    refusal = sent(bound(), GOOD, **{"content-encoding": coding})
     assert isinstance(refusal, Problem)
-    assert (refusal.status, refusal.headers) == (415, (("Accept-Encoding", "identity"),))
+    assert (refusal.status, refusal.headers) == (415, (("Accept-Encoding", "gzip, deflate"),))
+
+
+def test_codings_in_two_fields_are_a_list() -> None:
+    head = [(b"content-length", b"2"), (b"content-type", b"application/json")]
+    made = exchange("POST", headers=[*head, (b"content-encoding", b"identity"), (b"content-encoding", b"gzip")])
+    assert slug(bound().decide(made)) == "unsupported-media-type"
+
+
+PACKINGS = [(b"gzip", gzip.compress), (b"X-GZIP", gzip.compress), (b"deflate", zlib.compress)]
+
+
+@pytest.mark.parametrize(("coding", "pack"), PACKINGS)
+def test_a_packed_body_is_judged_unpacked(coding: bytes, pack: Callable[[bytes], bytes]) -> None:
+    assert sent(bound(), pack(GOOD), **{"content-encoding": coding}) is None
+    bad = sent(bound(), pack(b'{"lines": [{}]}'), **{"content-encoding": coding})
+    assert codes(bad) == [("/body/lines/0", "REQUIRED")]
+    plain = sent(bound(), GOOD, **{"content-encoding": b"identity"})
+    assert plain is None
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (GOOD, "not packed"),
+        (gzip.compress(GOOD)[:-1], "cut off"),
+        (gzip.compress(GOOD)[:-4] + b"abcd", "checksum"),
+        (gzip.compress(GOOD) + gzip.compress(b'{"lines": 1}'), "a second member that nobody would have judged"),
+        (gzip.compress(GOOD) + b"x", "something behind it"),
+        (zlib.compress(GOOD), "another coding"),
+    ],
+)
+def test_what_is_not_packed_as_it_says_is_refused(body: bytes, why: str) -> None:
+    assert codes(sent(bound(), body, **{"content-encoding": b"gzip"})) == [("/body", "CONTENT_ENCODING")], why
+
+
+def test_a_bomb_is_not_unpacked() -> None:
+    bomb = gzip.compress(b" " * 100_000_000)
+    assert len(bomb) < 100_000
+    refusal = sent(bound(), bomb, **{"content-encoding": b"gzip"})
+    assert (refusal.status, refusal.slug) == (413, "payload-too-large")
+    over = gzip.compress(b'{"lines": []}' + b" " * 1_048_576)
+    assert sent(bound(), over, **{"content-encoding": b"gzip"}).status == 413
+    steep = gzip.compress(b'{"lines": []}' + b" " * 500_000)  # within the contract's cap, and packed a thousandfold
+    assert sent(bound(), steep, **{"content-encoding": b"gzip"}).status == 413
+
+
+def test_what_cannot_be_unpacked_is_noted_in_report_mode() -> None:
+    policy = bound(mode="report")
+    head = [(b"content-length", b"2"), (b"content-type", b"application/json"), (b"content-encoding", b"gzip")]
+    made = exchange("POST", headers=head, body=gzip.compress(b" " * 10_000_000))
+    assert (policy.decide(made), policy.check(made)) == (None, None)
+    assert noted(made.request_faults) == [("/body", "CONTENT_ENCODING")]
 
 
 def test_the_most_specific_media_type_judges() -> None:
