@@ -75,6 +75,10 @@ class Lease:
         """Whether the file is to be asked: there is too little here, and it did not just say that this is all."""
         return self.left < charge.weight and (now >= self._dry_until or charge.weight < self._dry_for)
 
+    def is_by(self, charge: Charge) -> bool:
+        """Whether these are the terms of the lease."""
+        return charge.requests == self.charge.requests and charge.pool == self.charge.pool
+
     def runs_low(self, now: int) -> bool:
         return self.left * 4 <= self.ahead and not self.asked and now >= self._rests_until
 
@@ -117,8 +121,7 @@ class _Memory(MemoryCounters):
         if lease is None:
             lease = self.leases[charge.key] = Lease(charge, self._wall)
         elif charge is not lease.charge:
-            held = lease.charge
-            if charge.requests != held.requests or charge.pool != held.pool:
+            if not lease.is_by(charge):
                 self._give_back(lease)  # leased by other terms: a smaller plan holds from its first call on
                 lease.may_be_there()
             lease.charge = charge
@@ -227,10 +230,15 @@ class DurableCounters:
         lease.asked += 1
 
         def answered(done: asyncio.Future[Grant]) -> None:
-            if done.exception() is None:
-                lease.granted(done.result(), self._clock(), weight)
-            else:
+            if done.exception() is not None:
                 lease.asked -= 1
+                return
+            grant = done.result()
+            if grant.units > 0 and not lease.is_by(charge):  # the plan changed on the way: too much for a smaller one
+                lease.asked -= 1
+                self._ask(lease, charge, back=grant.units)
+            else:
+                lease.granted(grant, self._clock(), weight)
 
         future.add_done_callback(answered)
         return future

@@ -90,10 +90,15 @@ class Ledger:
         return future
 
     async def idle(self) -> None:
-        """Until everything is answered that was asked, within patience."""
-        if self._writing is not None:
-            await asyncio.wait([self._writing], timeout=PATIENCE_SECONDS)
-            await asyncio.sleep(0)  # whoever asked hears of it in the next turn of the loop
+        """Until everything is answered that was asked, and what was asked in answer to that, within patience."""
+        loop = asyncio.get_running_loop()
+        until, quiet = loop.time() + PATIENCE_SECONDS, False
+        while not quiet and (left := until - loop.time()) > 0:
+            if self._writing is not None:
+                await asyncio.wait([self._writing], timeout=left)
+            quiet = self._writing is None
+            await asyncio.sleep(0)  # whoever asked hears of it in the next turn of the loop, and may ask again
+            quiet = quiet and self._writing is None
 
     async def close(self) -> None:
         """Write what is queued, and let go of the file."""
@@ -176,7 +181,7 @@ class Ledger:
             pass
         database = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
-            database.execute("PRAGMA journal_mode = WAL")
+            _write_ahead(database)
             database.execute("PRAGMA synchronous = FULL")  # a lease that the power took back would be taken twice
             database.execute(_SCHEMA)
         except BaseException:
@@ -195,6 +200,20 @@ class Ledger:
         database, self._database = self._database, None
         if database is not None:
             database.close()
+
+
+def _write_ahead(database: sqlite3.Connection) -> None:
+    """The first to open the file makes it so; those who come in the same moment are turned away at once, whatever their
+    patience is otherwise, and may simply ask again."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
 
 
 def _settle(database: sqlite3.Connection, ask: Ask) -> Grant:

@@ -311,6 +311,25 @@ def test_nobody_waits_for_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.
     run(body)
 
 
+def test_a_lease_on_its_way_when_the_plan_shrinks_is_no_lease(tmp_path: Path) -> None:
+    async def body() -> None:
+        time = Time()
+        counters = opened(tmp_path, time)
+        used = 0
+        while not (lease := counters._memory.leases.get("{app}:day:1:a")) or not lease.asked:
+            used += await admitted(counters, quota(64_000))
+        outcome = counters.take((quota(used + 5),))  # the file has not answered yet
+        used += (await outcome if isawaitable(outcome) else outcome).retry_after is None
+        smaller = used + 4
+        for _ in range(30):
+            time.monotonic += 2 * SECOND
+            used += await admitted(counters, quota(smaller))
+        assert used == smaller
+        await counters.close()
+
+    run(body)
+
+
 def test_the_ledger_gives_all_that_is_needed_or_nothing(tmp_path: Path) -> None:
     async def body() -> None:
         ledger = Ledger(tmp_path, lambda: NOW)
