@@ -11,6 +11,7 @@ operator's key is then not even looked at while its source is over the limit.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -62,7 +63,7 @@ class Door:
         if wait and id_ is None and self._is_guessable:
             raise _too_many(wait)
         try:
-            return await run_in_threadpool(self._desk.actor_of, token)
+            actor = await run_in_threadpool(self._desk.actor_of, token)
         except Unauthenticated:
             _log.warning("management key refused", source=address, key=id_, request_id=scope[REQUEST_ID])
             if wait:
@@ -70,6 +71,7 @@ class Door:
             for attempts, name in counted:
                 attempts.failed(name, "", now)
             raise
+        return replace(actor, source=address or None)
 
 
 def _bearer(scope: Scope) -> str | None:

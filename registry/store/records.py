@@ -239,7 +239,8 @@ class SigningKey(Struct, frozen=True, kw_only=True):
 
 class AuditEntry(Struct, frozen=True, kw_only=True):
     """One change. `subject` is a path (``contracts/shipment/versions/1.1.0``); `before`/`after` hold what changed;
-    `hash` is over the row and the one before (`registry.chain`)."""
+    `credential` is the id of what the actor showed and `source` the address it came from; `hash` is over the row and
+    the one before (`registry.chain`)."""
 
     seq: int
     at: int
@@ -250,6 +251,8 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     before: dict[str, Any] | None = None
     after: dict[str, Any] | None = None
     reason: str | None = None
+    credential: str | None = None
+    source: str | None = None
     revision: int
     hash: str = ""
 
