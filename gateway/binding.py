@@ -18,6 +18,7 @@ from policies.traffic import Binder, Decision, Exchange, RouteFacts
 from policies.traffic.announce_lifecycle import announce_lifecycle, fields_of
 from policies.traffic.announce_limits import announce_limits
 from policies.traffic.authenticate_credentials import authenticate_credentials
+from policies.traffic.authorize_audience import authorize_audience
 from policies.traffic.authorize_scopes import authorize_scopes
 from policies.traffic.authorize_site import authorize_site, template_names
 from policies.traffic.authorize_subscription import authorize_subscription
@@ -34,6 +35,7 @@ from policies.traffic.validate_schemas import Schemas
 CHAIN: tuple[Binder, ...] = (
     authenticate_credentials,
     authorize_subscription,
+    authorize_audience,
     authorize_scopes,
     authorize_site,
     limit_concurrency,  # before the rates: what it refuses charges none of them
