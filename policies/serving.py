@@ -22,7 +22,8 @@ from policies.traffic import Caller, Problem
 class Served(Protocol):
     """One version as it is served."""
 
-    number: str
+    @property
+    def number(self) -> str: ...
 
 
 S = TypeVar("S", bound=Served)
