@@ -201,7 +201,8 @@ class Reading:
         if contract.name not in self._lines:
 
             def chosen(version: Version, _upstream: str | None, live: list[int]) -> Chosen:
-                return Chosen(version.number, version, successor_of(version, live))
+                current = version.stage in (Stage.PUBLISHED, Stage.IN_REVIEW)  # nobody has to move on from it
+                return Chosen(version.number, version, None if current else successor_of(version, live))
 
             self._lines[contract.name] = lines_of(contract, self._snapshot.versions, self._snapshot.rollouts, chosen)
         return self._lines[contract.name]

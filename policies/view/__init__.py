@@ -75,7 +75,8 @@ def _particulars(facts: View, kept: frozenset[tuple[str, str]]) -> dict[str, Any
     for limit in facts.plan.limits:
         operations = [name for name in limit.operations if name in names]
         if operations or not limit.operations:
-            limits.append({**msgspec.to_builtins(limit), "operations": operations})
+            members = {**msgspec.to_builtins(limit), "operations": operations}
+            limits.append({name: value for name, value in members.items() if value not in (None, [], {})})
     told = {
         "application": application.id,
         "consumer": application.consumer,

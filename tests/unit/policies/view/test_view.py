@@ -152,8 +152,10 @@ def test_the_application_is_told_what_holds_for_it() -> None:
     paths = {"/a": {"get": operation(operationId="a"), "post": operation(operationId="b", security=WRITE)}}
     version = {"stage": Stage.DEPRECATED, "deprecated_at": 5, "sunset_at": 9, "block": Block(reason="secret reason")}
     shown = seen(document(paths), version=version, sites=("DAL-2",))
-    limits = [(limit["name"], limit["operations"]) for limit in shown["info"]["x-weighbridge"].pop("limits")]
-    assert limits == [("all", []), ("some", ["a"])]
+    assert shown["info"]["x-weighbridge"].pop("limits") == [
+        {"name": "all", "requests": 10, "window": 1},
+        {"name": "some", "requests": 5, "window": 1, "operations": ["a"]},
+    ]
     assert shown["info"]["x-weighbridge"] == {
         "application": "app", "consumer": "oak", "contract": "things", "major": 1, "version": "1.2.0",
         "stage": "deprecated", "plan": "gold", "max_concurrent": 3, "sites": ["DAL-2"], "deprecated_at": 5,
