@@ -62,7 +62,9 @@ def narrowed(parameter: Mapping[str, Any], values: tuple[str, ...]) -> dict[str,
     out = dict(parameter)
     schema = parameter["schema"]
     given = {key: value for key, value in schema.items() if key not in ("default", "example", "examples")}
-    out["schema"] = {"allOf": [given], "enum": [*values]} if "$ref" in given else {**given, "enum": [*values]}
+    out["schema"] = (
+        {"type": "string", "allOf": [given], "enum": [*values]} if "$ref" in given else {**given, "enum": [*values]}
+    )
     if "default" in schema and schema["default"] in values:
         out["schema"]["default"] = schema["default"]
     if "example" in parameter and parameter["example"] not in values:

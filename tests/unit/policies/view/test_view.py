@@ -370,8 +370,8 @@ def test_a_shared_site_parameter_is_narrowed_where_it_stands_with_its_examples()
     )
     shown = seen(tree, SITES, sites=("DAL-2",))
     assert shown["components"]["parameters"]["Site"] == {
-        "name": "siteId", "in": "path", "required": True, "schema": {"allOf": [ref("Site")], "enum": ["DAL-2", "0142"]},
-        "example": "DAL-2",
+        "name": "siteId", "in": "path", "required": True, "example": "DAL-2",
+        "schema": {"type": "string", "allOf": [ref("Site")], "enum": ["DAL-2", "0142"]},
     }  # fmt: skip
 
 
