@@ -25,11 +25,15 @@ def is_internal(node: Any) -> bool:
     return node.get("x-internal") is True or (isinstance(audience, str) and audience.lower().endswith("internal"))
 
 
+def is_marked(document: Document, operation: Operation) -> bool:
+    """Whether the operation, its path or its document carries a mark."""
+    item = document.at(operation.pointer.rpartition("/")[0])
+    return any(is_internal(node) for node in (operation.raw, item, document.tree.get("info")))
+
+
 def audience_of(contract: Contract, document: Document, operation: Operation) -> Audience:
     """Whom an operation is for: ``partner`` means everybody."""
-    if contract.audience == "internal" or is_internal(document.tree.get("info")) or is_internal(operation.raw):
-        return "internal"
-    return "internal" if is_internal(document.at(operation.pointer.rpartition("/")[0])) else "partner"
+    return "internal" if contract.audience == "internal" or is_marked(document, operation) else "partner"
 
 
 def is_hidden(parameter: Parameter) -> bool:
