@@ -18,6 +18,7 @@ from policies.model.document import METHODS, Document, Node, Operation, Paramete
 from policies.model.grammar import GRAMMAR, SECTIONS, List, Map, is_reference
 from policies.traffic.authorize_scopes import scopes_needed
 from policies.view.hiding import Hiding
+from policies.view.remains import holds, in_order, subtypes, tag, with_scopes
 from policies.view.sites import Sites, narrowed
 
 _KINDS = {section: kind for kind, section in SECTIONS.items()}
@@ -65,8 +66,9 @@ class Reduction:
         if webhooks := self._webhooks(tree.get("webhooks") or {}):
             out["webhooks"] = webhooks
         self._copy_components()
-        self._tagged(out)
-        if components := self._in_order():
+        tag(out, self._tags)
+        extensions = {k: v for k, v in self._components.items() if k.startswith("x-") and self._is_shown(k)}
+        if components := extensions | in_order(self._components, self._copies):
             out["components"] = components
         return out
 
@@ -269,6 +271,13 @@ class Reduction:
             self._todo.append((section, name, self._document.at(pointer)))
         return f"#/components/{section}/{self._moved[kind, pointer]}"
 
+    def _is_there(self, reference: str) -> bool:
+        try:
+            self._document.resolve({"$ref": reference}, "")
+        except LookupError:
+            return False
+        return True
+
     def _component(self, section: str, name: str) -> str:
         if (section, name) not in self._copies:
             self._copies[section, name] = None  # on its way: a schema may refer to itself
@@ -281,18 +290,19 @@ class Reduction:
         if not isinstance(mapping, Mapping):
             return dict(discriminator)
         schemas = self._components.get("schemas") or {}
-        led = {
-            word: self._reference(f"#/components/schemas/{escape(to)}" if to in schemas else to, "schema")
-            for word, to in mapping.items()
-        }
+        led = {}
+        for word, to in mapping.items():
+            reference = f"#/components/schemas/{escape(to)}" if to in schemas else to
+            # nobody requires that it leads anywhere
+            led[word] = self._reference(reference, "schema") if self._is_there(reference) else to
         return {**discriminator, "mapping": led}
 
     def _dynamic(self, reference: str) -> str:
         """Whichever schema has that dynamic anchor may be meant: all components that hold it stay."""
         if reference.startswith("#/"):
-            return self._reference(reference, "schema")
+            return self._reference(reference, "schema") if self._is_there(reference) else reference
         for name, schema in (self._components.get("schemas") or {}).items():
-            if _holds(schema, "$dynamicAnchor", reference.removeprefix("#")):
+            if holds(schema, "$dynamicAnchor", reference.removeprefix("#")):
                 self._component("schemas", name)
         return reference
 
@@ -305,71 +315,16 @@ class Reduction:
         for name in self._required:
             scheme = self._document.security_schemes.get(name)
             if scheme is not None:
-                self._copies["securitySchemes", name] = self._scheme(scheme, self._required[name])
+                shown = self._extensions(scheme)
+                self._copies["securitySchemes", name] = with_scopes(shown, self._required[name])
 
     def _heirs(self) -> bool:
-        """A schema with a discriminator is also its subtypes, which refer to it and not it to them."""
-        schemas = self._components.get("schemas") or {}
-        bases = {
-            f"#/components/schemas/{escape(name)}"
-            for section, name in self._copies
-            if section == "schemas" and isinstance(schemas.get(name), Mapping) and "discriminator" in schemas[name]
-        }
-        for name, schema in schemas.items():
-            if ("schemas", name) in self._copies or not isinstance(schema, Mapping) or not bases:
-                continue
-            parts = schema.get("allOf")
-            if isinstance(parts, list) and any(isinstance(p, Mapping) and p.get("$ref") in bases for p in parts):
-                self._component("schemas", name)
+        for name in subtypes(self._components.get("schemas") or {}, {n for s, n in self._copies if s == "schemas"}):
+            self._component("schemas", name)
         return bool(self._todo)
-
-    def _scheme(self, scheme: Mapping[str, Any], needed: set[str]) -> dict[str, Any]:
-        out = self._extensions(scheme)
-        if isinstance(scheme.get("flows"), Mapping):
-            out["flows"] = {
-                flow: {**told, "scopes": {s: text for s, text in (told.get("scopes") or {}).items() if s in needed}}
-                if isinstance(told, Mapping) and not flow.startswith("x-")
-                else told
-                for flow, told in scheme["flows"].items()
-            }
-        return out
-
-    def _in_order(self) -> dict[str, Any]:
-        """Sections and names in the document's order, what was moved after them."""
-        out: dict[str, Any] = {k: v for k, v in self._components.items() if k.startswith("x-") and self._is_shown(k)}
-        for section in dict.fromkeys([*self._components, *(section for section, _ in self._copies)]):
-            names = dict.fromkeys(
-                [*(self._components.get(section) or {}), *sorted(n for s, n in self._copies if s == section)]
-            )
-            copied = {name: self._copies[section, name] for name in names if (section, name) in self._copies}
-            if copied:
-                out[section] = copied
-        return out
-
-    def _tagged(self, out: dict[str, Any]) -> None:
-        if "tags" in out:
-            out["tags"] = [tag for tag in out["tags"] if tag.get("name") in self._tags]
-            if not out["tags"]:
-                del out["tags"]
-        if isinstance(out.get("x-tagGroups"), list):
-            groups = [{**g, "tags": [t for t in g.get("tags") or () if t in self._tags]} for g in out["x-tagGroups"]]
-            out["x-tagGroups"] = [group for group in groups if group["tags"]]
 
     def _extensions(self, value: Mapping[str, Any]) -> dict[str, Any]:
         return {key: entry for key, entry in value.items() if self._is_shown(key)}
 
     def _is_shown(self, key: str) -> bool:
         return key not in self._left_out
-
-
-def _holds(value: Any, keyword: str, word: str) -> bool:
-    todo = [value]
-    while todo:
-        part = todo.pop()
-        if isinstance(part, Mapping):
-            if part.get(keyword) == word:
-                return True
-            todo += part.values()
-        elif isinstance(part, list):
-            todo += part
-    return False

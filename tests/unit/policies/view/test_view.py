@@ -317,6 +317,23 @@ def test_data_is_not_taken_for_schema() -> None:
     assert shown["paths"]["/a"]["get"]["responses"]["200"]["content"]["a/b"] == media
 
 
+def test_what_no_rule_of_openapi_holds_to_a_shape_is_taken_as_it_comes() -> None:
+    dangling = {"x": "#/components/schemas/Nowhere", "y": "other.yaml#/Y", "z": "Nowhere"}
+    tree = document(
+        {"/a": {"get": operation(tags=["one"], responses=answering(ref("A")))}},
+        tags=[{"name": "one"}],
+        components={
+            "x-order": 5,
+            "schemas": {"A": {"type": "object", "discriminator": {"propertyName": "k", "mapping": dangling}}},
+        },
+        **{"x-tagGroups": [5, {"name": "g"}, {"tags": [[], "one"]}, {"tags": "one"}]},
+    )
+    shown = seen(tree)
+    assert shown["components"]["schemas"]["A"]["discriminator"]["mapping"] == dangling
+    assert shown["components"]["x-order"] == 5
+    assert shown["x-tagGroups"] == [{"tags": ["one"]}]
+
+
 # -- sites ------------------------------------------------------------------------------------------------------------
 
 SITE = {
