@@ -5,7 +5,7 @@ Leaving a member out of a closed object opens the object: whoever reads a reply 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from policies.model.audience import is_internal
@@ -42,10 +42,8 @@ class Hiding:
         if not hidden:
             return out
         out["properties"] = {name: member for name, member in out["properties"].items() if name not in hidden}
-        if isinstance(out.get("required"), list):
-            out["required"] = [name for name in out["required"] if name not in hidden]
-            if not out["required"]:
-                del out["required"]  # OpenAPI 3.0 allows no empty list
+        out = _not_required(out, hidden)
+        out.pop("minProperties", None)  # what is hidden counts
         for key in ("dependentRequired", "dependentSchemas"):
             if isinstance(out.get(key), Mapping):
                 out[key] = {name: entry for name, entry in out[key].items() if name not in hidden}
@@ -91,6 +89,19 @@ class Hiding:
             if branches:
                 for key in _BRANCHES:
                     todo += part.get(key) or ()
+
+
+def _not_required(schema: Mapping[str, Any], hidden: Collection[str]) -> dict[str, Any]:
+    """Neither the schema nor what it is made of asks for these members."""
+    out = dict(schema)
+    if isinstance(out.get("required"), list):
+        out["required"] = [name for name in out["required"] if name not in hidden]
+        if not out["required"]:
+            del out["required"]  # OpenAPI 3.0 allows no empty list
+    for key in ("allOf", "anyOf"):
+        if isinstance(out.get(key), list):
+            out[key] = [_not_required(part, hidden) if isinstance(part, Mapping) else part for part in out[key]]
+    return out
 
 
 def _is_marked(tree: Any) -> bool:

@@ -15,12 +15,15 @@ from typing import Any
 
 import pytest
 import yaml
+from msgspec.structs import replace
 from openapi_spec_validator import validate
 
+from policies import lint
 from policies.model.access import ApiKey, Application, Plan, Subscription, secret_digest
 from policies.model.contract import Contract, SiteParameter, Stage, Upstream, Version
 from policies.model.document import Document, digest
 from policies.model.snapshot import Snapshot, dumps, loads
+from policies.rulesets import load
 from policies.traffic import Exchange, Problem
 from policies.traffic.authorize_site import template_names
 from policies.view import View, callable_by, view
@@ -122,6 +125,50 @@ def seen_by(contract: Contract, number: str, tree: dict[str, Any], of: Applicati
         address=f"http://gateway.test/{contract.name}/v{version.major}",
     )
     return view(facts)
+
+
+def marked(tree: dict[str, Any], draw: random.Random) -> dict[str, Any]:
+    """The same with marks here and there: on operations, parameters and members of schemas."""
+    out: dict[str, Any] = json.loads(json.dumps(tree))
+    todo: list[Any] = [out["components"], *out["paths"].values()]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, dict):
+            named = "responses" in value or ("in" in value and "schema" in value)
+            if named and draw.random() < 0.3:
+                value["x-internal"] = True
+            for member in (value.get("properties") or {}).values():
+                if isinstance(member, dict) and draw.random() < 0.2:
+                    member["x-internal"] = True
+            todo += [entry for key, entry in value.items() if key not in ("example", "examples", "default")]
+        elif isinstance(value, list):
+            todo += value
+    return out
+
+
+@pytest.mark.parametrize(("name", "file"), list(shipped()))
+def test_what_is_marked_is_in_no_view_of_a_partner_and_its_examples_still_fit(name: str, file: Path) -> None:
+    contract = read_contract(ROOT / name / "contract.yaml")
+    tree = marked(tree_of(file), random.Random(f"{name} {file.stem}"))
+    of = application(contract, int(file.stem.partition(".")[0]), scopes=tuple(scopes_of(tree)))
+    seen = seen_by(contract, file.stem, tree, of)
+    validate(seen)
+    assert contained(seen) == judged(contract, file.stem, tree, of)
+    assert contained(seen) == {(p, m) for p, m in contained(tree) if "x-internal" not in tree["paths"][p][m]}
+    assert "x-internal" not in json.dumps(seen)
+    assert _unfitting(seen) == set()
+    whole = seen_by(contract, file.stem, tree, replace(of, audience="internal"))
+    assert contained(whole) == contained(tree)
+
+
+def _unfitting(tree: dict[str, Any]) -> set[str]:
+    """Examples that their schema refuses, and where."""
+    rules = {
+        f"lint.{name}" for name in ("examples-match-their-schema", "parameter-examples-match", "schema-examples-match")
+    }
+    return {
+        f"{f.pointer}: {f.message}" for f in lint.check(Document(tree), load("baseline")).findings if f.rule in rules
+    }
 
 
 @pytest.mark.parametrize(("name", "file"), list(shipped()))

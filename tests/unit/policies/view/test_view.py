@@ -450,6 +450,20 @@ def test_partners_do_not_see_what_is_marked() -> None:
         assert word not in str(shown)
 
 
+def test_nothing_asks_for_a_member_that_is_hidden() -> None:
+    thing = {
+        "type": "object",
+        "minProperties": 1,
+        "properties": {"a": {"x-internal": True}, "b": {}},
+        "anyOf": [{"required": ["a"]}, {"required": ["b"]}],
+        "allOf": [{"required": ["a", "b"]}],
+    }
+    shown = seen(document({"/a": {"get": operation(responses=answering(thing))}}))
+    assert shown["paths"]["/a"]["get"]["responses"]["200"]["content"]["application/json"]["schema"] == {
+        "type": "object", "properties": {"b": {}}, "anyOf": [{}, {"required": ["b"]}], "allOf": [{"required": ["b"]}],
+    }  # fmt: skip
+
+
 def test_internal_applications_see_everything() -> None:
     tree = internal()
     shown = seen(tree, {"internal_extensions": ("x-runbook",), "audience": "internal"}, audience="internal")
