@@ -17,20 +17,18 @@ import structlog
 
 from gateway.binding import BoundRoute, Versions
 from gateway.router import (
-    ContractLines,
     Served,
     accepted_version,
-    bad_request,
     is_major_segment,
     method_not_allowed,
     not_found,
-    version_unknown,
 )
 from gateway.settings import Settings
 from gateway.target import AMBIGUOUS
 from gateway.tls import InvalidCertificate, authorities_of, tls_context
 from policies.model.access import Issuer, Plan
 from policies.model.snapshot import Snapshot, SnapshotRefused
+from policies.serving import ContractLines, bad_request, version_unknown
 from policies.traffic import Exchange, Problem
 from policies.traffic.authenticate_api_key import ApiKeys
 from policies.traffic.authenticate_callers import Callers
@@ -116,7 +114,7 @@ class Table:
         self,
         snapshot: Snapshot,
         digest: str,
-        contracts: dict[str, ContractLines[BoundRoute]],
+        contracts: dict[str, ContractLines[Served[BoundRoute]]],
         callers: Callers,
         credentials: Credentials,
         route_count: int,
@@ -182,7 +180,7 @@ class Table:
 
     # -- the stops ----------------------------------------------------------------------------------------------------
 
-    def _choose(self, exchange: Exchange, contract: ContractLines[BoundRoute], segments: list[str]) -> Outcome:
+    def _choose(self, exchange: Exchange, contract: ContractLines[Served[BoundRoute]], segments: list[str]) -> Outcome:
         """The version depends on the caller or on what it asked for."""
         line = contract.by_segment.get(segments[2]) if len(segments) > 2 else None
         start = 2 if line is None else 3
@@ -255,7 +253,7 @@ class Table:
         return await pending or await _settled(self._run(exchange, exchange.route.chain))
 
     async def _then_choose(
-        self, exchange: Exchange, contract: ContractLines[BoundRoute], segments: list[str], pending: Outcome
+        self, exchange: Exchange, contract: ContractLines[Served[BoundRoute]], segments: list[str], pending: Outcome
     ) -> Problem | None:
         assert isinstance(pending, Awaitable)
         return await pending or await _settled(self._choose(exchange, contract, segments))

@@ -90,6 +90,9 @@ _GRANTABLE: Mapping[Role, tuple[Role, ...]] = {
     "partner-manager": ("partner",),
 }
 
+OWN = frozenset({"get_own_application", "list_own_contracts", "get_own_contract"})
+"""Operations of an application about itself, by its own credential: no operator has a part in them."""
+
 _TABLE = """
                                admin  maintainer  member  partner-manager  partner   auditor  robot     reader  gateway
 # Who asks, and the rules
@@ -157,6 +160,8 @@ create_credential.subject      any    -           -       consumer         -    
 create_credential.certificate  any    -           -       consumer         -         -        -         -       -
 rotate_credential              any    -           -       consumer         consumer  -        -         -       -
 revoke_credential              any    -           -       consumer         consumer  -        -         -       -
+list_application_contracts     any    -           -       consumer         consumer  any      -         -       -
+get_application_contract       any    team        team    consumer         consumer  any      -         -       -
 list_subscriptions             any    team        team    consumer         consumer  any      -         -       -
 put_subscription               any    team        -       -                -         -        -         -       -
 delete_subscription            any    team        -       consumer         consumer  -        -         -       -

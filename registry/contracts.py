@@ -101,6 +101,10 @@ def _require_sound(contract: Contract) -> None:
         require_sound_upstream(upstream, f"/upstreams/{name}")
     if not 1 <= contract.max_body_bytes <= _LARGEST_BODY:
         raise Invalid("/max_body_bytes", f"a body holds 1 to {_LARGEST_BODY} bytes")
+    for index, extension in enumerate(contract.internal_extensions):
+        require_token(extension, f"/internal_extensions/{index}", "the name of an extension", longest=64)
+        if not extension.startswith("x-"):
+            raise Invalid(f"/internal_extensions/{index}", f"{extension!r} is no extension: their names begin with x-")
 
 
 def _require_sound_contact(contact: Contact, pointer: str) -> None:

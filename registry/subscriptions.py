@@ -233,6 +233,8 @@ def subscriptions(
 
 def _require_sound(unit: Unit, actor: Actor, application: RegisteredApplication) -> None:
     require_slug(application.id, "/id", "the id of an application")
+    if application.id == "me":
+        raise Invalid("/id", "me is what every application calls itself; choose another id")
     require_text(application.name, "/name", "the name", longest=200)
     owner = unit.consumers.get(application.consumer)
     if owner is None or not permissions.sees(actor, "get_consumer", permissions.of_consumer(owner)):

@@ -13,12 +13,7 @@ class AuthorizeSubscription:
     def __init__(self, line: tuple[str, int], *, optional: bool) -> None:
         self._line = line
         self._optional = optional
-        self._problem = Problem(
-            status=403,
-            slug="not-subscribed",
-            title="The application is not subscribed",
-            detail=f"This application has no subscription to {line[0]} v{line[1]}.",
-        )
+        self._problem = not_subscribed(*line)
 
     def decide(self, exchange: Exchange) -> Decision:
         caller = exchange.caller
@@ -33,6 +28,16 @@ class AuthorizeSubscription:
         exchange.allowance = allowance
         exchange.plan = allowance.plan
         return None
+
+
+def not_subscribed(contract: str, major: int) -> Problem:
+    """What is said of a major that the application has no subscription to."""
+    return Problem(
+        status=403,
+        slug="not-subscribed",
+        title="The application is not subscribed",
+        detail=f"This application has no subscription to {contract} v{major}.",
+    )
 
 
 @policy
