@@ -19,8 +19,14 @@ class AuthorizeSubscription:
         caller = exchange.caller
         allowance = None if caller is None else caller.allowances.get(self._line)
         if allowance is None:
-            if not self._optional:
-                return self._problem
+            agreed = None if caller is None else caller.terms.get(self._line)
+            refusal = self._problem if agreed is None else agreed.judge(exchange)
+            if refusal is not None and not self._optional:
+                return refusal
+            if agreed is not None and refusal is None:
+                exchange.allowance = agreed.allowance
+                exchange.plan = agreed.allowance.plan
+                return None
             subject = f"peer {exchange.peer}" if caller is None else caller.application.id
             allowance = exchange.table.callers.anonymous(subject)
             if allowance is None:
@@ -44,6 +50,7 @@ def not_subscribed(contract: str, major: int) -> Problem:
 def authorize_subscription(facts: RouteFacts) -> Policy | None:
     """Lets through only applications that subscribe to this major of the contract, on the plan they subscribed with.
 
+    One that is suspended, or a trial that is over, lets nobody through; one that is limited to some sites only there.
     A subscription is what lets the owner know whom a change would touch. Ask the owning team for one; operations whose
     `security` is open need none and count against the plan named ``anonymous``.
     """
