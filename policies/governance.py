@@ -163,6 +163,14 @@ revoke_credential              any    -           -       consumer         consu
 list_application_contracts     any    -           -       consumer         consumer  any      -         -       -
 get_application_contract       any    team        team    consumer         consumer  any      -         -       -
 list_subscriptions             any    team        team    consumer         consumer  any      -         -       -
+request_subscription           any    -           -       consumer         consumer  -        -         -       -
+move_subscription              any    team        -       consumer         consumer  -        -         -       -
+move_subscription.approve      any    team        -       -                -         -        -         -       -
+move_subscription.reject       any    team        -       -                -         -        -         -       -
+move_subscription.withdraw     any    -           -       consumer         consumer  -        -         -       -
+move_subscription.suspend      any    team        -       -                -         -        -         -       -
+move_subscription.resume       any    team        -       -                -         -        -         -       -
+move_subscription.end          any    team        -       consumer         consumer  -        -         -       -
 put_subscription               any    team        -       -                -         -        -         -       -
 delete_subscription            any    team        -       consumer         consumer  -        -         -       -
 # Plans, issuers, keys

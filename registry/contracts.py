@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from policies import outgoing, rulesets
 from policies.model.contract import Contact, Contract, SiteParameter, Upstream
+from policies.subscribing import OVER
 from registry import operators, permissions
 from registry.audit import Actor, Saved, record
 from registry.errors import Conflict, Invalid
@@ -67,7 +68,8 @@ def delete_contract(unit: Unit, actor: Actor, name: str, *, dry_run: bool = Fals
 
 def _require_no_partners(unit: Unit, name: str) -> None:
     partners = {consumer.id for consumer in unit.consumers.all() if consumer.audience == "partner"}
-    subscribed = {subscription.application for subscription in unit.subscriptions.all(contract=name)}
+    subscriptions = unit.subscriptions.all(contract=name)
+    subscribed = {entry.application for entry in subscriptions if entry.state not in OVER}
     held = [entry.id for entry in unit.applications.all() if entry.id in subscribed and entry.consumer in partners]
     if held:
         raise Conflict(f"partners are subscribed to {name} ({', '.join(held[:5])}); it cannot become internal")

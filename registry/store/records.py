@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from policies.findings import Waiver
 from policies.governance import Role
-from policies.model.access import Issuer
+from policies.model.access import Issuer, SubscriptionState, Terms
 from policies.model.contract import Audience, Contact, Version
 
 CredentialKind = Literal["api-key", "client-secret", "subject", "public-key", "certificate"]
@@ -169,7 +169,8 @@ class StoredRevocation(Struct, frozen=True, kw_only=True):
 
 
 class StoredSubscription(Struct, frozen=True, kw_only=True):
-    """application x contract major x plan, since when."""
+    """application x contract major x plan, since when. `created_by` asked for it, or made it without being asked;
+    `moved_by` brought it into its `state`, for that `reason`. `policies.subscribing` says what leads where."""
 
     application: str
     contract: str
@@ -177,6 +178,16 @@ class StoredSubscription(Struct, frozen=True, kw_only=True):
     plan: str
     created_at: int
     created_by: str
+    state: SubscriptionState = "active"
+    sites: tuple[str, ...] | None = None
+    expires_at: int | None = None
+    moved_at: int | None = None
+    moved_by: str | None = None
+    reason: str | None = None
+
+    def as_terms(self) -> Terms:
+        """What crosses to gateways."""
+        return Terms(**{name: getattr(self, name) for name in Terms.__struct_fields__})
 
 
 class StoredIssuer(Issuer, frozen=True, kw_only=True, forbid_unknown_fields=True):

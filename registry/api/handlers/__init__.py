@@ -19,9 +19,10 @@ from registry.api.handlers import (
     judging,
     log,
     signing,
+    subscribing,
     usage,
     versions,
 )
 
-MODULES = (access, consuming, contracts, credentials, governance, judging, log, signing, usage, versions)
+MODULES = (access, consuming, contracts, credentials, governance, judging, log, signing, subscribing, usage, versions)
 HANDLERS: dict[str, Callable[..., Any]] = {name: getattr(module, name) for module in MODULES for name in module.__all__}
