@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 
 from gateway.router import Served
 from gateway.templates import AmbiguousTemplates, Templates
-from policies.model.contract import Contract, Rollout, Stage, Version
+from gateway.tryouts import Running, Steer, Tryouts
+from policies.model.access import Terms
+from policies.model.contract import LIVE, Contract, Rollout, Stage, Version
 from policies.model.document import Document, Operation
 from policies.model.snapshot import Snapshot, SnapshotRefused
 from policies.serving import ContractLines, lines_of, successor_of
@@ -117,9 +119,10 @@ class BoundRoute:
 class Versions:
     """Binds snapshot after snapshot. `counters` and compiled schemas outlive them all."""
 
-    def __init__(self, counters: Counters, bounds: JsonBounds) -> None:
+    def __init__(self, counters: Counters, bounds: JsonBounds, tryouts: Tryouts) -> None:
         self._counters = counters
         self._bounds = bounds
+        self._tryouts = tryouts
         self._schemas = Schemas()
         self._documents: dict[str, Document] = {}
         self._bound: dict[tuple[str, str, str | None], tuple[object, Served[BoundRoute]]] = {}
@@ -128,6 +131,15 @@ class Versions:
     def bind(self, snapshot: Snapshot) -> dict[str, ContractLines[Served[BoundRoute]]]:
         """Raises `SnapshotRefused`; what was bound before stays as it was."""
         binding = _Binding(snapshot, self._counters, self._bounds, self._schemas, self._documents, self._bound)
+        steers = [
+            (application.id, terms)
+            for application in snapshot.applications
+            for terms in application.terms
+            if terms.pin is not None or terms.tryout is not None
+        ]
+        for application, terms in steers:
+            binding.steer(application, terms, self._tryouts.running(application, terms))
+        self._tryouts.keep(terms.tryout.id for _, terms in steers if terms.tryout is not None)
         contracts = {contract.name: binding.contract(contract) for contract in snapshot.contracts}
         self._documents = binding.documents
         self._bound = binding.bound
@@ -160,15 +172,39 @@ class _Binding:
         self._rollouts: dict[str, list[Rollout]] = {}
         for rollout in snapshot.rollouts:
             self._rollouts.setdefault(rollout.contract, []).append(rollout)
+        self._steers: dict[str, list[tuple[str, Terms, Running | None]]] = {}
         self.documents: dict[str, Document] = {}
         self.bound: dict[tuple[str, str, str | None], tuple[object, Served[BoundRoute]]] = {}
+
+    def steer(self, application: str, terms: Terms, running: Running | None) -> None:
+        """An application that is pinned to a version, or tries one."""
+        self._steers.setdefault(terms.contract, []).append((application, terms, running))
 
     def contract(self, contract: Contract) -> ContractLines[Served[BoundRoute]]:
         def serve(version: Version, upstream: str | None, live: list[int]) -> Served[BoundRoute]:
             return self._served(contract, version, upstream, live)
 
         versions = self._versions.get(contract.name, ())
-        return lines_of(contract, versions, self._rollouts.get(contract.name, ()), serve)
+        lines = lines_of(contract, versions, self._rollouts.get(contract.name, ()), serve)
+        if contract.name in self._steers:
+            self._steer(contract, lines)
+        return lines
+
+    def _steer(self, contract: Contract, lines: ContractLines[Served[BoundRoute]]) -> None:
+        """A version that is not live any more steers nobody; one in rollout is served from there."""
+        versions = {version.number: version for version in self._versions[contract.name] if version.stage in LIVE}
+        upstreams = {rollout.version: rollout.upstream for rollout in self._rollouts.get(contract.name, ())}
+        live = [version.major for version in versions.values()]
+
+        def served(number: str | None) -> Served[BoundRoute] | None:
+            version = None if number is None else versions.get(number)
+            return None if version is None else self._served(contract, version, upstreams.get(version.number), live)
+
+        for application, terms, running in self._steers[contract.name]:
+            line = lines.majors.get(terms.major)
+            if line is not None:
+                tried = served(terms.tryout.version if terms.tryout else None)
+                line.steering[application] = Steer(served(terms.pin), running, tried)
 
     def _served(
         self, contract: Contract, version: Version, upstream: str | None, live: list[int]

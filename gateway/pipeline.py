@@ -26,6 +26,7 @@ from gateway.router import (
 from gateway.settings import Settings
 from gateway.target import AMBIGUOUS
 from gateway.tls import InvalidCertificate, authorities_of, tls_context
+from gateway.tryouts import Tryouts
 from policies.model.access import Issuer, Plan
 from policies.model.snapshot import Snapshot, SnapshotRefused
 from policies.serving import ContractLines, bad_request, version_unknown
@@ -64,7 +65,9 @@ class Pipeline:
         self.counters = counters
         self.keys = keys
         settings = settings or Settings()
-        self._versions = Versions(counters, JsonBounds(settings.max_json_depth, settings.max_number_length))
+        self.tryouts = Tryouts()
+        bounds = JsonBounds(settings.max_json_depth, settings.max_number_length)
+        self._versions = Versions(counters, bounds, self.tryouts)
         self._memory = Memory()
         self._settings = settings
         self._authorities: tuple[bytes, ...] = ()
@@ -141,7 +144,7 @@ class Table:
         if line is None and is_major_segment(label):
             return version_unknown(contract.told())
         wanted = exchange.header(b"api-version")
-        if line is not None and wanted is None and not line.canaries and line.head is not None:
+        if line is not None and wanted is None and not line.canaries and not line.steering and line.head is not None:
             # the common case: the path alone decides
             problem = self._match(exchange, line.head, segments, 3)
             if problem is not None:
@@ -201,7 +204,8 @@ class Table:
             if isinstance(assigned, Problem):
                 return assigned
             line = assigned
-        served = line.served(number, exchange.caller)
+        steered = line.steered(number, exchange) if line.steering else None
+        served = steered if steered is not None else line.served(number, exchange.caller)
         if isinstance(served, Problem):
             return served
         problem = self._match(exchange, served, segments, start)

@@ -171,6 +171,7 @@ move_subscription.withdraw     any    -           -       consumer         consu
 move_subscription.suspend      any    team        -       -                -         -        -         -       -
 move_subscription.resume       any    team        -       -                -         -        -         -       -
 move_subscription.end          any    team        -       consumer         consumer  -        -         -       -
+put_version_choice             any    team        team    -                -         -        -         -       -
 put_subscription               any    team        -       -                -         -        -         -       -
 delete_subscription            any    team        -       consumer         consumer  -        -         -       -
 # Plans, issuers, keys
@@ -195,6 +196,7 @@ list_audit                     any    team        team    consumer         consu
 export_audit                   any    -           -       -                -         any      -         -       -
 list_usage                     any    any         any     -                -         any      -         -       -
 report_usage                   any    -           -       -                -         -        -         -       any
+report_rollback                any    -           -       -                -         -        -         -       any
 get_snapshot                   any    -           -       -                -         any      -         -       any
 """
 

@@ -16,7 +16,7 @@ import semver
 
 from policies.model.contract import LIVE, Contract, Rollout, Stage, Version
 from policies.model.snapshot import SnapshotRefused
-from policies.traffic import Caller, Problem
+from policies.traffic import Caller, Exchange, Problem
 
 
 class Served(Protocol):
@@ -49,6 +49,14 @@ class Canary(Generic[S]):
         return name in self.applications or (self.share > 0 and crc32(name.encode(), self.salt) % 100 < self.share)
 
 
+class Steer(Protocol[S]):
+    """What one application gets of a major, where that is not what everybody gets."""
+
+    pin: S | None
+
+    def choose(self, exchange: Exchange) -> S | None: ...
+
+
 @dataclass(slots=True)
 class MajorLine(Generic[S]):
     """What ``/{contract}/v{major}`` serves. `numbers` are the live versions the head stands for."""
@@ -60,6 +68,18 @@ class MajorLine(Generic[S]):
     previews: Mapping[str, tuple[S, frozenset[str]]] = field(default_factory=dict)
     numbers: frozenset[str] = frozenset()
     live: bool = False
+    steering: dict[str, Steer[S]] = field(default_factory=dict)
+    """By application: those that are pinned to a version or try one."""
+
+    def steered(self, number: str | None, exchange: Exchange) -> S | None:
+        """What was agreed for this application; ``None`` where nothing was, and for who asks for a number: of these the
+        one that it is pinned to is served besides those that everybody may ask for."""
+        steer = self.steering.get(exchange.caller.application.id) if exchange.caller is not None else None
+        if steer is None:
+            return None
+        if number is None:
+            return steer.choose(exchange)
+        return steer.pin if steer.pin is not None and steer.pin.number == number else None
 
     def served(self, number: str | None, caller: Caller | None) -> S | Problem:
         """The version for a caller, and for the exact number it asked for if it did: a live one that the head stands

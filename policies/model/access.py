@@ -66,13 +66,37 @@ class Subscription(Struct, frozen=True, kw_only=True):
     plan: str
 
 
+class Rollback(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a tryout ends by itself: once the version tried was given at least `minimum` calls within `window` seconds,
+    and more than `max_percent` of them failed; or the share of those that failed is more than `max_over_base`
+    percentage points above that of the other calls, when these are `minimum` too."""
+
+    minimum: int = 20
+    window: int = 60
+    max_percent: int | None = None
+    max_over_base: int | None = None
+
+
+class Tryout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A newer `version` for `share` percent of an application's calls, drawn by request, until it is stopped or rolled
+    back. A tryout that is set up again after that has another `id`."""
+
+    id: str
+    version: str
+    share: int
+    rollback: Rollback
+
+
 class Terms(Subscription, frozen=True, kw_only=True):
     """A subscription about which more is to be said than that it is active: `state`, `expires_at` (unix seconds; a
-    trial), and `sites`, to which it is limited within the application's."""
+    trial), `sites`, to which it is limited within the application's, and the live version of the major to which it is
+    pinned, or which it tries."""
 
     state: SubscriptionState = "active"
     expires_at: int | None = None
     sites: tuple[str, ...] | None = None
+    pin: str | None = None
+    tryout: Tryout | None = None
 
     @property
     def is_plain(self) -> bool:

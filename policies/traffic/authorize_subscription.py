@@ -51,6 +51,8 @@ def authorize_subscription(facts: RouteFacts) -> Policy | None:
     """Lets through only applications that subscribe to this major of the contract, on the plan they subscribed with.
 
     One that is suspended, or a trial that is over, lets nobody through; one that is limited to some sites only there.
+    What is agreed with an application may name the version that it is served, and a newer one that it tries with a
+    share of its calls. Too many of these failing, the gateway takes the version away again by itself.
     A subscription is what lets the owner know whom a change would touch. Ask the owning team for one; operations whose
     `security` is open need none and count against the plan named ``anonymous``.
     """

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from policies.findings import Waiver
 from policies.governance import Role
-from policies.model.access import Issuer, SubscriptionState, Terms
+from policies.model.access import Issuer, SubscriptionState, Terms, Tryout
 from policies.model.contract import Audience, Contact, Version
 
 CredentialKind = Literal["api-key", "client-secret", "subject", "public-key", "certificate"]
@@ -168,6 +168,18 @@ class StoredRevocation(Struct, frozen=True, kw_only=True):
     expires_at: int
 
 
+class RolledBack(Struct, frozen=True, kw_only=True):
+    """Why a tryout ended by itself: calls and failures within its window, of those that tried the version and of the
+    others."""
+
+    version: str
+    tryout: str
+    at: int
+    reason: str
+    tried: tuple[int, int]
+    base: tuple[int, int]
+
+
 class StoredSubscription(Struct, frozen=True, kw_only=True):
     """application x contract major x plan, since when. `created_by` asked for it, or made it without being asked;
     `moved_by` brought it into its `state`, for that `reason`. `policies.subscribing` says what leads where."""
@@ -184,6 +196,10 @@ class StoredSubscription(Struct, frozen=True, kw_only=True):
     moved_at: int | None = None
     moved_by: str | None = None
     reason: str | None = None
+    pin: str | None = None
+    tryout: Tryout | None = None
+    rolled_back: RolledBack | None = None
+    """How the tryout before ended, until the next one begins."""
 
     def as_terms(self) -> Terms:
         """What crosses to gateways."""

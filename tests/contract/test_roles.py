@@ -250,6 +250,17 @@ CASES: dict[str, Case] = {
     "move_subscription.suspend": _answered("suspended", _subscribed),
     "move_subscription.resume": _answered("active", _suspended),
     "move_subscription.end": _answered("ended", _subscribed),
+    "put_version_choice": Case(
+        "PUT", "/applications/{holder}/subscriptions/{contract}/1/version?dry_run=true", {"pin": "1.1.0"}, 200,
+        _subscribed,
+    ),
+    "report_rollback": Case(
+        "POST", "/applications/{holder}/subscriptions/{contract}/1/rollback",
+        {
+            "tryout": "00", "at": "2027-01-15T08:00:00Z", "reason": "because", "tried": {"calls": 1, "failures": 1},
+            "base": {"calls": 1, "failures": 0},
+        },
+    ),
     "list_plans": Case("GET", "/plans"),
     "get_plan": Case("GET", "/plans/{plan}", before=_subscribed),
     "put_plan": Case("PUT", "/plans/{plan}?dry_run=true", {"title": "T"}),
@@ -282,9 +293,11 @@ OWNERLESS = {"list_operators", "list_contracts", "list_consumers", "list_applica
     "list_plans", "list_audit",
 }  # fmt: skip
 """Lists answer everybody who may read some of it; what they hold is tested on its own."""
-UNSEEN_BY_TEAMS = {"get_operator", "revoke_operator", "delete_subscription", "get_version.unpublished"} | {
-    action for action in TABLE if action.startswith("move_subscription")
-}
+UNSEEN_BY_TEAMS = (
+    {"get_operator", "revoke_operator", "delete_subscription", "get_version.unpublished"}
+    | {action for action in TABLE if action.startswith("move_subscription")}
+    | {"put_version_choice"}
+)
 
 
 def expected(role: Role, action: str, mine: bool, ok: int) -> int:

@@ -8,17 +8,18 @@ import msgspec
 import pytest
 
 from policies.model import snapshot
-from policies.model.access import Application, Plan, Subscription, SubscriptionState, Terms
-from registry import audit, plans, scopes, subscribing, subscriptions
+from policies.model.access import Application, Plan, Rollback, Subscription, SubscriptionState, Terms
+from registry import audit, plans, scopes, subscribing, subscriptions, tryouts
 from registry.audit import Actor
 from registry.errors import Conflict, Forbidden, Invalid, NotFound
 from registry.evidence import subscribed
 from registry.store import Store, open_store
-from registry.store.records import StoredSubscription
+from registry.store.records import RolledBack, StoredSubscription
 from tests.unit.registry.world import ADMIN, APPLICATION, DAY, MAINTAINER, MEMBER, NOW, deprecate, publish, seed
 
 PARTNER = Actor("pia", "partner", consumers=("oakhurst",), audience="partner")
 MANAGER = Actor("pam", "partner-manager")
+GATEWAY = Actor("gate", "gateway")
 LINE = (APPLICATION.id, "stock", 1)
 TRIAL = Plan(name="trial", trial_days=14)
 
@@ -233,3 +234,94 @@ def test_a_plan_goes_when_nobody_is_on_it_any_more(store: Store) -> None:
     with store.write() as unit:
         plans.delete_plan(unit, ADMIN, "trial", now=NOW)
         assert subscriptions.subscriptions(unit, state="withdrawn") == []
+
+
+# -- versions ---------------------------------------------------------------------------------------------------------
+
+
+def choose(store: Store, actor: Actor = MEMBER, **given: object) -> StoredSubscription:
+    with store.write() as unit:
+        return tryouts.choose(unit, actor, *LINE, **{"pin": None, "tryout": None} | given, now=NOW).record  # type: ignore[arg-type]
+
+
+def tell(store: Store, tryout: str, actor: Actor = GATEWAY) -> bool:
+    told = RolledBack(version="", tryout=tryout, at=NOW + 9, reason="9 of 10", tried=(10, 9), base=(90, 0))
+    with store.write() as unit:
+        return tryouts.roll_back(unit, actor, *LINE, told, now=NOW + 5) is not None
+
+
+def prepared(store: Store) -> None:
+    with store.write() as unit:
+        publish(unit, "1.1.0", extra=1)
+    ask(store)
+    move(store, "active")
+
+
+def test_a_tryout_crosses_is_rolled_back_once_and_recorded(store: Store) -> None:
+    prepared(store)
+    wish = tryouts.Wish(version="1.1.0", share=10)
+    held = choose(store, pin="1.0.0", tryout=wish)
+    assert held.tryout is not None
+    assert crossed(store).terms[0].tryout == held.tryout
+    assert crossed(store).terms[0].pin == "1.0.0"
+    same = choose(store, pin="1.0.0", tryout=tryouts.Wish(version="1.1.0", share=20))
+    assert same.tryout is not None
+    assert (same.tryout.id, same.tryout.share) == (held.tryout.id, 20), "another share is the same tryout"
+    assert tell(store, "0000") is False
+    assert tell(store, held.tryout.id) is True
+    assert tell(store, held.tryout.id) is False, "every worker says so"
+    assert (crossed(store).terms[0].tryout, crossed(store).terms[0].pin) == (None, "1.0.0")
+    with store.read() as unit:
+        entry = audit.entries(unit, limit=1).entries[0]
+        assert (entry.action, entry.actor, entry.reason) == ("subscription.rollback", "gate", "9 of 10")
+        over = subscriptions.subscriptions(unit)[0].rolled_back
+        assert over == RolledBack(
+            version="1.1.0", tryout=held.tryout.id, at=NOW + 5, reason="9 of 10", tried=(10, 9), base=(90, 0)
+        )
+    anew = choose(store, pin="1.0.0", tryout=wish)
+    assert anew.tryout is not None
+    assert anew.tryout.id != held.tryout.id
+    assert anew.rolled_back is None
+    assert tell(store, held.tryout.id) is False, "an old verdict does not end a new tryout"
+
+
+@pytest.mark.parametrize(
+    ("pointer", "given"),
+    [
+        ("/pin", {"pin": "1.7.0"}),
+        ("/pin", {"pin": "2.0.0"}),
+        ("/tryout/version", {"pin": "1.0.0", "tryout": tryouts.Wish(version="9", share=10)}),
+        ("/tryout/version", {"pin": "1.1.0", "tryout": tryouts.Wish(version="1.0.0", share=10)}),
+        ("/tryout/version", {"tryout": tryouts.Wish(version="1.1.0", share=10)}),
+        ("/tryout/share", {"pin": "1.0.0", "tryout": tryouts.Wish(version="1.1.0", share=100)}),
+        (
+            "/tryout/rollback",
+            {"pin": "1.0.0", "tryout": tryouts.Wish(version="1.1.0", share=9, rollback=Rollback())},
+        ),
+        (
+            "/tryout/rollback/window",
+            {"pin": "1.0.0", "tryout": tryouts.Wish(version="1.1.0", share=9, rollback=Rollback(window=1))},
+        ),
+    ],
+)
+def test_what_cannot_be_served_or_judged(store: Store, pointer: str, given: dict[str, object]) -> None:
+    prepared(store)
+    with pytest.raises(Invalid) as caught:
+        choose(store, **given)
+    assert caught.value.pointer == pointer
+
+
+def test_who_chooses_and_who_tells(store: Store) -> None:
+    prepared(store)
+    for actor in (PARTNER, MANAGER):
+        with pytest.raises(Forbidden):
+            choose(store, actor, pin="1.0.0")
+    with pytest.raises(NotFound):
+        choose(store, Actor("olga", "maintainer", "order-team"), pin="1.0.0")
+    held = choose(store, pin="1.0.0", tryout=tryouts.Wish(version="1.1.0", share=10))
+    assert held.tryout is not None
+    with pytest.raises(Forbidden):
+        tell(store, held.tryout.id, MEMBER)
+    move(store, "ended")
+    with pytest.raises(Conflict, match="is ended"):
+        choose(store, pin="1.0.0")

@@ -47,7 +47,7 @@ def list_subscriptions(
         say_json(items)
     else:
         table(
-            ("application", "contract", "plan", "state", "sites", "expires", "by", "reason"),
+            ("application", "contract", "plan", "state", "sites", "expires", "version", "by", "reason"),
             (
                 (
                     s["application"],
@@ -56,6 +56,7 @@ def list_subscriptions(
                     s["state"],
                     s["sites"] or "all",
                     minute(s["expires_at"]),
+                    version_of(s) if s["pin"] or s["tryout"] or s["rolled_back"] else "-",
                     s["moved_by"] or s["created_by"],
                     s["reason"],
                 )
@@ -136,6 +137,76 @@ def end(
 ) -> int:
     """End a subscription for good: who wants in again asks again."""
     return _move(application, contract, "ended", reason, dry_run, format)
+
+
+@subscriptions.command("pin")
+def pin(
+    application: Application,
+    contract: Line,
+    version: Annotated[str | None, typer.Argument(help="A live version of the major; none lifts the pin.")] = None,
+    dry_run: DryRun = False,
+    format: FormatOption = Format.TEXT,
+) -> int:
+    """Serve an application one version of the major, whatever the others get. Ends what it tries."""
+    return _choose(application, contract, {"pin": version}, dry_run, format)
+
+
+@subscriptions.command("try")
+def try_(
+    application: Application,
+    contract: Line,
+    version: Annotated[str, typer.Argument(help="A live version: newer than its pin, or in rollout.")],
+    share: Annotated[int, typer.Option(help="Percent of its calls, drawn by request.")] = 10,
+    minimum: Annotated[int, typer.Option(help="Fewer calls tell nothing.")] = 20,
+    window: Annotated[int, typer.Option(help="Seconds over which calls are counted.")] = 60,
+    max_percent: Annotated[int | None, typer.Option(help="Roll back when more than that fail.")] = None,
+    max_over_base: Annotated[
+        int | None, typer.Option(help="Roll back when so many percentage points more fail than of the other calls.")
+    ] = None,
+    dry_run: DryRun = False,
+    format: FormatOption = Format.TEXT,
+) -> int:
+    """Let an application try a newer version; the gateway takes it away again when too many calls fail (5 %)."""
+    rule = {"minimum": minimum, "window": window, "max_percent": max_percent, "max_over_base": max_over_base}
+    if max_percent is None and max_over_base is None:
+        rule["max_percent"] = 5
+    tryout = {"version": version, "share": share, "rollback": rule}
+    return _choose(application, contract, {"pin": _pin(application, contract), "tryout": tryout}, dry_run, format)
+
+
+@subscriptions.command("stop-trying")
+def stop_trying(
+    application: Application, contract: Line, dry_run: DryRun = False, format: FormatOption = Format.TEXT
+) -> int:
+    """End what an application tries; its pin stays."""
+    return _choose(application, contract, {"pin": _pin(application, contract)}, dry_run, format)
+
+
+def _pin(application: str, contract: str) -> str | None:
+    name, major = major_of(contract)
+    held = list(_client().items("/v1/subscriptions", application=application, contract=name, major=major))
+    return held[0]["pin"] if held else None
+
+
+def _choose(application: str, contract: str, body: dict[str, Any], dry_run: bool, format: Format) -> int:
+    name, major = major_of(contract)
+    path = f"/v1/applications/{application}/subscriptions/{name}/{major}/version"
+    held = _client().put(path, body, dry_run=dry_run or None)
+    if format is Format.JSON:
+        say_json(held)
+    else:
+        would = "would be" if dry_run else "is"
+        out.print(f"{application} {would} served of {name} v{major}: [bold]{version_of(held)}[/]")
+    return Exit.OK
+
+
+def version_of(held: dict[str, Any]) -> str:
+    """``2.0.0, and 2.1.0 for 10% of its calls``: what it is served of the major."""
+    pinned = held["pin"] or "what everybody gets"
+    tryout, over = held["tryout"], held["rolled_back"]
+    if tryout:
+        return f"{pinned}, and {tryout['version']} for {tryout['share']}% of its calls"
+    return f"{pinned} ({over['version']} was rolled back: {over['reason']})" if over else pinned
 
 
 def _move(application: str, contract: str, to: str, reason: str | None, dry_run: bool, format: Format) -> int:

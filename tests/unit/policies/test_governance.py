@@ -68,6 +68,7 @@ def test_only_a_reader_and_an_auditor_change_nothing_at_all() -> None:
         "whoami",
         "get_snapshot",
         "report_usage",
+        "report_rollback",
     }
 
 
