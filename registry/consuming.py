@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from policies.model.access import Application, Issuer, Plan, Subscription
-from policies.model.contract import Contract, Stage, Version
+from msgspec.structs import replace
+
+from policies.model.access import Application, Issuer, Plan, Subscription, Terms
+from policies.model.contract import LIVE, Contract, Stage, Version
 from policies.model.document import Document, digest
 from policies.model.snapshot import Snapshot, loads
 from policies.serving import ContractLines, MajorLine, lines_of, successor_of, version_unknown
@@ -131,25 +133,36 @@ class Reading:
             raise NotFound(f"there is no contract {name!r}")
         return found
 
-    def entries(self, application: Application) -> list[Entry]:
-        """By contract and major."""
+    def entries(self, application: Application, *, now: float) -> list[Entry]:
+        """By contract and major; those through which calls are let now."""
         caller, found = self._caller(application), []
-        for held in sorted(application.subscriptions, key=lambda held: (held.contract, held.major)):
+        for held in sorted(_held(application, now), key=lambda held: (held.contract, held.major)):
             contract = self._contracts[held.contract]
             line = self._of(contract).majors.get(held.major)
-            served = None if line is None else line.served(None, caller)
+            served = None if line is None else self._pinned(held) or line.served(None, caller)
             chosen = served if isinstance(served, Chosen) else None
-            found.append(Entry(application, contract, held.major, self._plans[held.plan], chosen))
+            found.append(Entry(_narrowed(application, held), contract, held.major, self._plans[held.plan], chosen))
         return found
 
+    def _pinned(self, held: Subscription) -> Chosen | None:
+        """The live version that was agreed. What an application tries is told by ``API-Version`` alone."""
+        if not isinstance(held, Terms) or held.pin is None:
+            return None
+        for version in self._snapshot.versions:
+            if (version.contract, version.number) == (held.contract, held.pin) and version.stage in LIVE:
+                live = [v.major for v in self._snapshot.versions if v.contract == held.contract and v.stage in LIVE]
+                current = version.stage is Stage.PUBLISHED
+                return Chosen(version.number, version, None if current else successor_of(version, live))
+        return None
+
     def entry(
-        self, application: Application, name: str, *, major: int | None = None, version: str | None = None
+        self, application: Application, name: str, *, now: float, major: int | None = None, version: str | None = None
     ) -> Entry:
         """`version` is what ``API-Version`` may say; without it and without `major` it is the major that the gateway
         would choose if the application subscribes to it, else the newest that it subscribes to."""
         contract = self.contract(name)
         lines, caller = self._of(contract), self._caller(application)
-        held = {s.major: s for s in application.subscriptions if s.contract == name}
+        held = {s.major: s for s in _held(application, now) if s.contract == name}
         line = None if major is None else lines.majors.get(major)
         if major is not None and line is None:
             raise Refused(version_unknown(lines.told()))
@@ -161,15 +174,19 @@ class Reading:
             line, number = requested
         if line is None:
             line = _preferred(lines, caller, held)
-        served = line.served(number, caller)
+        subscription = held.get(line.major)
+        pinned = None if subscription is None else self._pinned(subscription)
+        if pinned is not None and number in (None, pinned.number):
+            served: Chosen | Problem = pinned
+        else:
+            served = line.served(number, caller)
         if isinstance(served, Problem):
             raise Refused(served)
         if served.version.stage is Stage.RETIRED:  # told to everybody, as at the gateway
             raise Refused(retired(name, line.major, served.number, served.successor))
-        subscription = held.get(line.major)
         if subscription is None:
             raise Refused(not_subscribed(name, line.major))
-        return Entry(application, contract, line.major, self._plans[subscription.plan], served)
+        return Entry(_narrowed(application, subscription), contract, line.major, self._plans[subscription.plan], served)
 
     def document(self, entry: Entry, address: str) -> tuple[dict[str, Any], str]:
         """The document reduced for that application, and the digest of what is in it."""
@@ -206,6 +223,20 @@ class Reading:
 
             self._lines[contract.name] = lines_of(contract, self._snapshot.versions, self._snapshot.rollouts, chosen)
         return self._lines[contract.name]
+
+
+def _held(application: Application, now: float) -> list[Subscription]:
+    """The subscriptions through which calls are let now."""
+    active = [t for t in application.terms if t.state == "active" and (t.expires_at is None or now < t.expires_at)]
+    return [*application.subscriptions, *active]
+
+
+def _narrowed(application: Application, held: Subscription) -> Application:
+    """With the sites that this subscription grants, of its own."""
+    if not isinstance(held, Terms) or held.sites is None:
+        return application
+    own = application.sites
+    return replace(application, sites=tuple(site for site in held.sites if own is None or site in own))
 
 
 def _preferred(lines: ContractLines[Chosen], caller: Caller, held: dict[int, Subscription]) -> MajorLine[Chosen]:

@@ -38,7 +38,7 @@ def get_own_application(call: Call) -> Answer:
         "sites": application.sites,
         "scopes": application.scopes,
         "pins": application.pins,
-        "subscriptions": [_told(call, entry, "me") for entry in reading.entries(application)],
+        "subscriptions": [_told(call, entry, "me") for entry in reading.entries(application, now=call.now)],
         "credentials": [
             {
                 "id": entry.id,
@@ -65,7 +65,7 @@ def get_own_contract(call: Call, *, contract: str, major: int | None = None, ver
     assert call.caller is not None
     reading = call.desk.readings.current()
     application = reading.application(call.caller.application.id)
-    return _document(call, reading, reading.entry(application, contract, major=major, version=version))
+    return _document(call, reading, reading.entry(application, contract, major=major, version=version, now=call.now))
 
 
 def list_application_contracts(call: Call, *, application: str, limit: int = 50, cursor: str | None = None) -> Answer:
@@ -85,13 +85,15 @@ def get_application_contract(call: Call, *, application: str, contract: str, maj
     owner = reading.contract(contract).owner
     of = Thing(team=owner, contract=contract, consumer=thing.consumer, audience=thing.audience)
     permissions.require(call.actor, action, doing, of)
-    return _document(call, reading, reading.entry(reading.application(application), contract, major=major))
+    return _document(
+        call, reading, reading.entry(reading.application(application), contract, major=major, now=call.now)
+    )
 
 
 def _listed(
     call: Call, reading: Reading, application: Application, name: str, limit: int, cursor: str | None
 ) -> Answer:
-    found = reading.entries(application)
+    found = reading.entries(application, now=call.now)
     return Answer(page(found, _identity, lambda entry: _told(call, entry, name), limit, cursor))
 
 

@@ -266,3 +266,21 @@ def test_the_gateway_is_named_by_a_setting() -> None:
     ):
         with pytest.raises(ValueError, match="gateway_url"):
             Settings(gateway_url=wrong)
+
+
+def test_what_was_agreed_is_seen_as_long_as_it_holds(oakhurst: Registry, key: dict[str, str]) -> None:
+    """A pin, and a trial that ends, as the gateway judges them; what is suspended is not there."""
+    oakhurst.publish("1.1.0")
+    path = "/v1/applications/oakhurst/subscriptions/stock/1"
+    oakhurst.ok("PUT", f"{path}/version", json={"pin": "1.0.0"})
+    sent = [(b"x-api-key", key["X-API-Key"].encode())]
+    assert own(oakhurst, STOCK, key)["info"]["version"] == routed(oakhurst, sent, "/stock/v1/stock/A-1") == "1.0.0"
+    oakhurst.ok("PUT", path, json={"plan": "gold", "expires_at": "2027-01-15T08:01:00Z"})
+    assert own(oakhurst, STOCK, key)["info"]["version"] == "1.0.0"
+    oakhurst.now += 60
+    refused(oakhurst, STOCK, key, 403, "NOT_SUBSCRIBED")
+    oakhurst.ok("PUT", path, json={"plan": "gold", "expires_at": None})
+    oakhurst.ok("PUT", f"{path}/version", json={})
+    assert own(oakhurst, STOCK, key)["info"]["version"] == "1.1.0"
+    oakhurst.ok("POST", f"{path}/transitions", json={"to": "suspended", "reason": "invoices"})
+    refused(oakhurst, STOCK, key, 403, "NOT_SUBSCRIBED")
