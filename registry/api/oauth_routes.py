@@ -25,6 +25,7 @@ from policies.model.networks import is_within
 from policies.traffic.authenticate_certificate import Presented, forwarded
 from registry import signing, tokens
 from registry.api.desk import PEER, Desk
+from registry.audit import Actor
 from registry.client_authentication import Client, OAuthError, Question, authenticate
 from registry.errors import Unauthenticated
 
@@ -91,9 +92,9 @@ class Issuer:
         return Response(headers=_NO_STORE)
 
     async def _introspect(self, request: Request, form: Form) -> Response:
-        asker = None
+        asker: str | Actor
         if (form.authorization or "").partition(" ")[0].lower() == "bearer":
-            await self._operator(request, form)
+            asker = await self._operator(request, form)
         else:
             asker = (await self._client(request, form)).application
         answer = await run_in_threadpool(
@@ -146,18 +147,19 @@ class Issuer:
         except InvalidCertificate as refused:
             raise OAuthError("invalid_request", str(refused)) from None
 
-    async def _operator(self, request: Request, form: Form) -> None:
+    async def _operator(self, request: Request, form: Form) -> Actor:
         if form.fields.keys() & {"client_secret", "client_assertion"}:
             raise OAuthError("invalid_request", "the request proves itself twice")
         key = (form.authorization or "").partition(" ")[2].strip()
 
-        def judge() -> None:
+        def judge() -> Actor:
             try:
-                self._desk.actor_of(key)
+                return self._desk.actor_of(key)
             except Unauthenticated as refused:
                 raise OAuthError("invalid_client", refused.detail, 401) from None
 
-        await self._counted(request, key.rpartition("_")[0], judge)
+        actor: Actor = await self._counted(request, key.rpartition("_")[0], judge)
+        return actor
 
     async def _counted(self, request: Request, name: str, judge: Callable[[], Any]) -> Any:
         source, attempts = request.client.host if request.client else "", self._desk.attempts

@@ -384,10 +384,27 @@ def test_a_live_token_is_told_about(subscribed: Registry, secret: str) -> None:
     token = ask(subscribed, secret)["access_token"]
     claims_ = jwt.decode(token, options={"verify_signature": False})
     expected = {"active": True, "token_type": "Bearer", **{k: v for k, v in claims_.items() if k != "cid"}}
-    operator = {"name": "watcher", "role": "reader"}
+    operator = {"name": "watcher", "role": "auditor"}
     key = subscribed.ok("POST", "/v1/operators", json=operator)["key"]
     for headers in (basic(secret), {"Authorization": f"Bearer {KEY}"}, {"Authorization": f"bearer {key}"}):
         assert told(subscribed, token, headers) == expected
+
+
+def test_introspection_tells_operators_what_they_may_read(subscribed: Registry, secret: str) -> None:
+    token = ask(subscribed, secret)["access_token"]
+    consumer = subscribed.ok("GET", f"/v1/applications/{APP}")["consumer"]
+    subscribed.ok("PUT", "/v1/consumers/rival", json={"name": "Rival", "audience": "partner"})
+    for name, more, active in (
+        ("own", {"role": "partner", "consumers": [consumer]}, True),
+        ("rival", {"role": "partner", "consumers": ["rival"]}, False),
+        ("manager", {"role": "partner-manager", "consumers": ["rival"]}, False),
+        ("reader", {"role": "reader"}, False),
+        ("gateway", {"role": "gateway"}, False),
+    ):
+        key = subscribed.ok("POST", "/v1/operators", json={"name": name, **more})["key"]
+        answer = told(subscribed, token, {"Authorization": f"Bearer {key}"})
+        assert answer["active"] is active, name
+        assert active or answer == {"active": False}
 
 
 def test_introspection_is_no_oracle(subscribed: Registry, secret: str) -> None:
