@@ -25,6 +25,7 @@ from policies.model.networks import is_within
 from policies.traffic.authenticate_certificate import Presented, forwarded
 from registry import signing, tokens
 from registry.api.desk import PEER, Desk
+from registry.api.security import is_guessable
 from registry.audit import Actor
 from registry.client_authentication import Client, OAuthError, Question, authenticate
 from registry.errors import Unauthenticated
@@ -158,19 +159,28 @@ class Issuer:
             except Unauthenticated as refused:
                 raise OAuthError("invalid_client", refused.detail, 401) from None
 
-        actor: Actor = await self._counted(request, key.rpartition("_")[0], judge)
+        actor: Actor = await self._counted(
+            request, key.rpartition("_")[0], judge, guessable=is_guessable(self._settings, key)
+        )
         return actor
 
-    async def _counted(self, request: Request, name: str, judge: Callable[[], Any]) -> Any:
+    async def _counted(self, request: Request, name: str, judge: Callable[[], Any], *, guessable: bool = False) -> Any:
+        """A good proof is let in whoever fails beside it, behind the same address or under the same name: secrets are
+        generated, 256 bits long, and not guessed. Only a short bootstrap key, which somebody may have made up, is not
+        looked at when its source has failed too often."""
         source, attempts = request.client.host if request.client else "", self._desk.attempts
         wait = attempts.wait(source, name, self._desk.clock())
-        if wait:
-            raise OAuthError("slow_down", "too many failed attempts from here; wait", 429, retry_after=wait)
+        slow = OAuthError("slow_down", "too many failed attempts from here; wait", 429, retry_after=wait)
+        if wait and guessable:
+            raise slow
         try:
             return await run_in_threadpool(judge)
         except OAuthError as refused:
-            if refused.code == "invalid_client":
-                attempts.failed(source, name, self._desk.clock())
+            if refused.code != "invalid_client":
+                raise
+            if wait:
+                raise slow from None
+            attempts.failed(source, name, self._desk.clock())
             raise
 
     # -- in and out ---------------------------------------------------------------------------------------------------
