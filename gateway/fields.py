@@ -22,11 +22,35 @@ HOP_BY_HOP = frozenset(
 """RFC 9110 section 7.6.1, and what older peers treat alike. What ``Connection`` names is dropped per message."""
 
 OURS_TO_SAY = frozenset(
-    b"x-request-id traceparent tracestate forwarded x-forwarded-for x-forwarded-proto x-forwarded-host "
-    b"x-forwarded-port x-real-ip client-cert client-cert-chain x-forwarded-client-cert x-client-cert x-ssl-client-cert "
-    b"ssl-client-cert x-ssl-cert".split()
+    b"x-request-id traceparent tracestate forwarded x-real-ip x-client-ip x-cluster-client-ip true-client-ip "
+    b"cf-connecting-ip fastly-client-ip client-cert client-cert-chain x-client-cert x-ssl-cert x-arr-clientcert".split()
 )
 """Fields about the request that upstreams believe: only our own copies go there, and of certificates none."""
+
+_OF_OTHER_GATEWAYS = frozenset(
+    b"remote-user x-remote-user x-authenticated-userid x-authenticated-scope x-authenticated-groups x-consumer-id "
+    b"x-consumer-custom-id x-consumer-username x-consumer-groups x-credential-identifier x-anonymous-consumer".split()
+)
+"""In which other gateways say who calls: an upstream that once stood behind one may believe them still."""
+
+_OTHER_OPERATION = frozenset(b"x-http-method x-http-method-override x-method-override x-rewrite-url proxy".split())
+"""With which frameworks take a request for another one than it is: what was judged must be what is done. ``Proxy``
+becomes ``HTTP_PROXY`` where requests are made environments (CVE-2016-5385)."""
+
+_FAMILIES = (
+    b"weighbridge-",
+    b"x-forwarded-",
+    b"x-original-",
+    b"x-auth-request-",
+    b"x-ssl-client-",
+    b"ssl-client-",
+    b"x-ms-client-principal",
+    b"x-amzn-oidc-",
+    b"x-goog-authenticated-user-",
+    b"x-goog-iap-jwt-",
+    b"x-envoy-original-",
+)
+"""How names begin that belong to one of these kinds, each with all of its members."""
 
 _CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
 _FRAMING = frozenset({b"host", b"content-length", b"expect"})
@@ -45,13 +69,18 @@ def is_trusted(name: bytes) -> bool:
         or name in HOP_BY_HOP
         or name in _CREDENTIALS
         or name in _FRAMING
-        or name.startswith(_IDENTITY)
+        or name in _OF_OTHER_GATEWAYS
+        or name in _OTHER_OPERATION
+        or name.startswith(_FAMILIES)
     )
 
 
 def spelled(name: bytes) -> bytes:
     """The spelling in which we send a lower-case name."""
     return _SPELLED.get(name) or b"-".join(word.capitalize() for word in name.split(b"-"))
+
+
+_SEPARATED = bytes(byte if chr(byte).isalnum() and byte < 0x80 else 0x2D for byte in range(256))
 
 
 class _Table(dict[bytes, bytes]):
@@ -70,6 +99,12 @@ class _Lower(_Table):
         return name.lower()
 
 
+class _Imitations(_Table):
+    def decide(self, name: bytes) -> bytes:
+        alike = name.translate(_SEPARATED)
+        return alike if alike != name and is_trusted(alike) else b""
+
+
 class _ToUpstream(_Table):
     def decide(self, name: bytes) -> bytes:
         return b"" if is_trusted(name) else spelled(name) + b": "
@@ -84,6 +119,9 @@ class _ToClient(_Table):
 
 LOWER = _Lower()
 """Any spelling -> lower case."""
+IMITATED = _Imitations()
+"""Lower-case name -> the trusted one that it differs from in its separators only, or ``b""``: servers that hand on
+fields as variables (CGI, WSGI) make one name of both."""
 TO_UPSTREAM = _ToUpstream()
 """Lower-case name -> ``b"Name: "`` as sent upstream, or ``b""`` when the field does not cross."""
 TO_CLIENT = _ToClient()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from gateway.fields import Fields, is_trusted, tokens
+from gateway.fields import IMITATED, Fields, is_trusted, tokens
 from policies.traffic import Problem
 
 CHUNKED = -1
@@ -103,8 +103,8 @@ def judge(version: bytes, fields: Fields) -> Frame | Problem:
     hosts = lengths = codings = 0
     for name, value in fields:
         if name not in _JUDGED:
-            if b"_" in name and is_trusted(name.replace(b"_", b"-")):
-                return refused("A header name with underscores imitates a trusted header.")
+            if IMITATED[name]:
+                return refused("A header name imitates a trusted one: it differs in its separators only.")
         elif name == b"host":
             hosts += 1
             frame.host = value
@@ -152,7 +152,7 @@ def _is_host(value: bytes) -> bool:
 def trailers(fields: Fields) -> Problem | None:
     """Trailers are read and dropped; those that would have changed the meaning of the head are refused."""
     for name, _ in fields:
-        if name in _NEVER_IN_TRAILERS or is_trusted(name.replace(b"_", b"-")):
+        if name in _NEVER_IN_TRAILERS or is_trusted(name) or IMITATED[name]:
             return refused("This field is not allowed in trailers.")
     return None
 

@@ -11,7 +11,6 @@ place.
 from __future__ import annotations
 
 import random
-import re
 from bisect import bisect_left
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from msgspec import Struct
 from msgspec.json import Encoder
 
 from gateway.sink import Sink
+from policies.model.generated import without_secrets
 from policies.traffic import Exchange, Fault
 
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -30,9 +30,6 @@ MAX_LOGGED_PATH = 256
 MAX_LOGGED_FAULTS = 5
 MAX_LOGGED_POINTER = 128
 """Characters: names in a pointer may be the sender's."""
-
-_SECRETS = re.compile(r"wb[a-z]_[^/]*|eyJ[^/]*")
-"""Keys of ours, and JWTs."""
 
 Sample = tuple[str, list[str], Any]
 """``(metric, label values, value)``: see `gateway.exposition.METRICS`."""
@@ -241,7 +238,7 @@ class Telemetry:
 def shown_path(path: str) -> str:
     """A path that matches no route, as it may be written down: of bounded length, and without what a caller put there
     that belongs into a header."""
-    return _SECRETS.sub("(secret)", path[:MAX_LOGGED_PATH])
+    return without_secrets(path[:MAX_LOGGED_PATH])
 
 
 def _milliseconds(seconds: float) -> float:

@@ -40,7 +40,7 @@ def add_certificate(
     now: int,
 ) -> Saved[Credential]:
     """The certificate itself, self-signed or not: whoever holds its key speaks for the application until it ends, or
-    `expires_at` before that. Admins only. Raises `Invalid`, `Conflict`."""
+    `expires_at` before that. Raises `Invalid`, `Conflict`."""
     require_role(actor, "create_credential.certificate", "register certificates")
     credentials.require_sound(unit, actor, application, label, expires_at, now)
     try:
@@ -76,7 +76,7 @@ def add_certificate_name(
     expires_at: int | None = None,
     now: int,
 ) -> Saved[Credential]:
-    """Any certificate that the anchor's authorities issued for exactly this subject, DNS name or URI. Admins only.
+    """Any certificate that the anchor's authorities issued for exactly this subject, DNS name or URI.
     Raises `Invalid` (also for an unknown anchor), `Conflict`."""
     require_role(actor, "create_credential.certificate", "register certificates")
     credentials.require_sound(unit, actor, application, label, expires_at, now)
@@ -118,7 +118,8 @@ def _add(unit: Unit, actor: Actor, application: str, now: int, *, subject: str, 
             continue
         if other.application != application:
             if other.is_live(now):
-                raise Conflict(f"that certificate speaks for the application {other.application} already")
+                whom = credentials.told_holder(unit, actor, other)
+                raise Conflict(f"that certificate speaks for {whom} already")
             continue
         after = msgspec.structs.replace(other, label=fields["label"], expires_at=fields["expires_at"])
         if after == other:

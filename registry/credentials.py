@@ -133,12 +133,7 @@ def add_subject(
         raise Invalid("/issuer", "the registry's own tokens are got with a client secret; create one instead")
     for other in unit.credentials.all(issuer=issuer, subject=subject, revoked_at=None):
         if other.application != application:
-            held = unit.applications.get(other.application)
-            known = held is not None and permissions.sees(
-                actor, "get_application", permissions.of_application(unit, held)
-            )
-            whom = f"the application {other.application}" if known else "another application"
-            raise Conflict(f"that subject of {issuer} speaks for {whom} already")
+            raise Conflict(f"that subject of {issuer} speaks for {told_holder(unit, actor, other)} already")
         if other.expires_at == expires_at and other.label == label:
             return Saved(other, created=False, changed=False)
         after = msgspec.structs.replace(other, expires_at=expires_at, label=label)
@@ -244,6 +239,13 @@ def require_sound(unit: Unit, actor: Actor, application: str, label: str, expire
     live = [entry for entry in unit.credentials.all(application=application, revoked_at=None) if entry.is_live(now)]
     if len(live) >= _MOST_LIVE:
         raise Conflict(f"the application {application} has {_MOST_LIVE} live credentials; revoke one first")
+
+
+def told_holder(unit: Unit, actor: Actor, credential: Credential) -> str:
+    """Whose it is, for the sentence of a refusal: named to who may know of that application."""
+    held = unit.applications.get(credential.application)
+    known = held is not None and permissions.sees(actor, "get_application", permissions.of_application(unit, held))
+    return f"the application {credential.application}" if known else "another application"
 
 
 def _require_seen(unit: Unit, application: str, reader: Actor | None) -> None:

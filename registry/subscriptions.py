@@ -102,6 +102,10 @@ def put_application(
         return Saved(application, created=False, changed=False)
     if before is not None and before.consumer != application.consumer:
         raise Conflict(f"the application {application.id} belongs to the consumer {before.consumer}")
+    if application.party is not None and (before is None or before.party != application.party):
+        _require_party(unit, actor, application)
+    if before is None:
+        _require_unused(unit, application)
     if not dry_run:
         unit.applications.put(application)
         subject = f"applications/{application.id}"
@@ -309,6 +313,25 @@ def subscriptions(
         return found
     whose = permissions.subscriptions_of(unit)
     return [entry for entry in found if permissions.sees(reader, "list_subscriptions", whose(entry))]
+
+
+def _require_unused(unit: Unit, application: RegisteredApplication) -> None:
+    """What happened under an id (audit log, usage, kept answers) is told to whose application it is, so it must not
+    become another consumer's. Raises `Conflict`."""
+    subject = f"applications/{application.id}"
+    for entry in unit.audit(subject=subject, action="application.delete", before=None, limit=1):
+        held = (entry.before or {}).get("consumer")
+        if held != application.consumer:
+            raise Conflict(f"the id {application.id} was another consumer's application; choose another id")
+
+
+def _require_party(unit: Unit, actor: Actor, application: RegisteredApplication) -> None:
+    """Upstreams serve by party: who does not look after another consumer must not name its party. Raises `Invalid`."""
+    for other in unit.applications.all():
+        if other.party != application.party or other.consumer == application.consumer:
+            continue
+        if not permissions.sees(actor, "put_application", permissions.of_application(unit, other)):
+            raise Invalid("/party", "that party is another consumer's")
 
 
 def _require_sound(unit: Unit, actor: Actor, application: RegisteredApplication) -> None:

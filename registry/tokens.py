@@ -21,7 +21,7 @@ from typing import Any
 import jwt
 
 from policies.traffic.authenticate_jwt_reading import InvalidToken, read
-from registry import compiler, public_keys, scopes, signing
+from registry import compiler, permissions, public_keys, scopes, signing
 from registry.audit import Actor, record
 from registry.client_authentication import METHODS, SELF_SIGNED, TLS, Client, OAuthError
 from registry.sealing import Keyring
@@ -131,13 +131,14 @@ def revoke(
         record(unit, actor, "token.revoke", subject, after=entry, now=now)
 
 
-def introspect(store: Store, settings: Settings, token: str, *, asker: str | None, now: int) -> dict[str, Any]:
-    """RFC 7662 section 2.2. `asker` is the application that asks, ``None`` an operator. An application is told of its
-    own tokens; of everything else, whatever is wrong with it, the same."""
+def introspect(store: Store, settings: Settings, token: str, *, asker: str | Actor, now: int) -> dict[str, Any]:
+    """RFC 7662 section 2.2. `asker` is the application that asks, or the operator. An application is told of its own
+    tokens, an operator of those whose credentials it may read; of everything else, whatever is wrong with it, the
+    same."""
     with store.read() as unit:
         claims = _live(unit, settings, token, now)
-    if claims is None or (asker is not None and claims["sub"] != asker):
-        return {"active": False}
+        if claims is None or not _is_told(unit, asker, claims["sub"]):
+            return {"active": False}
     told = ("iss", "aud", "sub", "client_id", "scope", "iat", "exp", "jti", "cnf")
     return {"active": True, "token_type": "Bearer", **{name: claims[name] for name in told if name in claims}}
 
@@ -164,6 +165,13 @@ def metadata(settings: Settings) -> dict[str, Any]:
         described[f"{name}_endpoint_auth_methods_supported"] = methods
         described[f"{name}_endpoint_auth_signing_alg_values_supported"] = algorithms
     return described
+
+
+def _is_told(unit: Unit, asker: str | Actor, application: str) -> bool:
+    if isinstance(asker, str):
+        return asker == application
+    held = unit.applications.get(application)
+    return held is not None and permissions.sees(asker, "get_credential", permissions.of_application(unit, held))
 
 
 def _live(unit: Unit, settings: Settings, token: str, now: int) -> dict[str, Any] | None:

@@ -74,6 +74,19 @@ PRESETS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "max_lifetime": _DAY,
         },
     ),
+    # Its access tokens name no type at all; ID tokens do neither, but those are meant for the client that logged in.
+    "okta": (
+        ("url",),
+        {
+            "issuer": "{url}",
+            "jwks_uri": "{url}/v1/keys",
+            "algorithms": ["RS256"],
+            "subject_claim": "cid",
+            "scope_claim": "scp",
+            "token_types": ["", "at+jwt", "JWT"],
+            "max_lifetime": _DAY,
+        },
+    ),
     # RFC 9068, and nothing that only one product does.
     "oidc": (
         ("url",),
@@ -114,7 +127,7 @@ def body_of(preset: str, words: dict[str, str | None]) -> dict[str, Any]:
     for name, (form, told) in _FORMS.items():
         if name in given and not form.fullmatch(given[name]):
             raise CommandError(f"--{name} is {told}")
-    if "realm" in needed:
+    if preset in ("keycloak", "okta"):
         given["url"] = given["url"].rstrip("/")
     filled: dict[str, Any] = _fill(body, given)
     return filled

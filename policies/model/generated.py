@@ -17,6 +17,10 @@ _CHECKED = re.compile(r"(wb[ks]_[0-9a-f]{12}_[0-9a-f]{64})([0-9a-f]{8})", re.ASC
 _ID = re.compile(r"(wb[ks])_([0-9a-f]{12})_[0-9a-f]{64}(?:[0-9a-f]{8})?", re.ASCII)
 
 
+_SHOWN = re.compile(r"wb[a-z]_[^/]*|eyJ[^/]*")
+"""Keys of ours, and JWTs."""
+
+
 def compose(prefix: str, id_: str, secret: str) -> str:
     """The whole text that is shown once; `secret` is 64 hex digits of good randomness."""
     text = f"{prefix}_{id_}_{secret}"
@@ -37,3 +41,8 @@ def id_of(text: str, prefix: str) -> str | None:
     """The id that a text of our shape names, with or without checksum; ``None`` for anything else."""
     match = _ID.fullmatch(text)
     return match[2] if match is not None and match[1] == prefix and not is_mistyped(text) else None
+
+
+def without_secrets(path: str) -> str:
+    """A path as it may be written down: without what a caller put there that belongs into a header."""
+    return _SHOWN.sub("(secret)", path)

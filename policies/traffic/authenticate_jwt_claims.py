@@ -145,7 +145,7 @@ def media_type(typ: str) -> str:
     """RFC 7515 section 4.1.9: case does not count, and ``application/`` may be left out where no other slash stands."""
     kind = typ.lower()
     bare = kind.removeprefix("application/")
-    return kind if "/" in bare else bare
+    return bare if bare and "/" not in bare else kind  # application/ alone names something, though nothing known
 
 
 def _mapped(names: list[str], known: Mapping[str, tuple[str, ...]]) -> frozenset[str]:

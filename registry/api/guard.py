@@ -21,6 +21,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from policies import governance
+from policies.model.generated import without_secrets
 from registry.api.desk import ACTOR, DESK, REQUEST_ID, Desk
 from registry.api.problems import MEDIA_TYPE, Problem, of
 from registry.api.security import Door
@@ -94,7 +95,7 @@ class Guard:
             "request",
             request_id=request_id,
             method=method,
-            path=scope["path"],
+            path=without_secrets(scope["path"]),
             status=reply.status,
             ms=milliseconds,
             **actor,

@@ -25,6 +25,8 @@ from policies.model.networks import is_within
 from policies.traffic.authenticate_certificate import Presented, forwarded
 from registry import signing, tokens
 from registry.api.desk import PEER, Desk
+from registry.api.security import is_guessable
+from registry.audit import Actor
 from registry.client_authentication import Client, OAuthError, Question, authenticate
 from registry.errors import Unauthenticated
 
@@ -91,9 +93,9 @@ class Issuer:
         return Response(headers=_NO_STORE)
 
     async def _introspect(self, request: Request, form: Form) -> Response:
-        asker = None
+        asker: str | Actor
         if (form.authorization or "").partition(" ")[0].lower() == "bearer":
-            await self._operator(request, form)
+            asker = await self._operator(request, form)
         else:
             asker = (await self._client(request, form)).application
         answer = await run_in_threadpool(
@@ -146,29 +148,39 @@ class Issuer:
         except InvalidCertificate as refused:
             raise OAuthError("invalid_request", str(refused)) from None
 
-    async def _operator(self, request: Request, form: Form) -> None:
+    async def _operator(self, request: Request, form: Form) -> Actor:
         if form.fields.keys() & {"client_secret", "client_assertion"}:
             raise OAuthError("invalid_request", "the request proves itself twice")
         key = (form.authorization or "").partition(" ")[2].strip()
 
-        def judge() -> None:
+        def judge() -> Actor:
             try:
-                self._desk.actor_of(key)
+                return self._desk.actor_of(key)
             except Unauthenticated as refused:
                 raise OAuthError("invalid_client", refused.detail, 401) from None
 
-        await self._counted(request, key.rpartition("_")[0], judge)
+        actor: Actor = await self._counted(
+            request, key.rpartition("_")[0], judge, guessable=is_guessable(self._settings, key)
+        )
+        return actor
 
-    async def _counted(self, request: Request, name: str, judge: Callable[[], Any]) -> Any:
+    async def _counted(self, request: Request, name: str, judge: Callable[[], Any], *, guessable: bool = False) -> Any:
+        """A good proof is let in whoever fails beside it, behind the same address or under the same name: secrets are
+        generated, 256 bits long, and not guessed. Only a short bootstrap key, which somebody may have made up, is not
+        looked at when its source has failed too often."""
         source, attempts = request.client.host if request.client else "", self._desk.attempts
         wait = attempts.wait(source, name, self._desk.clock())
-        if wait:
-            raise OAuthError("slow_down", "too many failed attempts from here; wait", 429, retry_after=wait)
+        slow = OAuthError("slow_down", "too many failed attempts from here; wait", 429, retry_after=wait)
+        if wait and guessable:
+            raise slow
         try:
             return await run_in_threadpool(judge)
         except OAuthError as refused:
-            if refused.code == "invalid_client":
-                attempts.failed(source, name, self._desk.clock())
+            if refused.code != "invalid_client":
+                raise
+            if wait:
+                raise slow from None
+            attempts.failed(source, name, self._desk.clock())
             raise
 
     # -- in and out ---------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from registry.api.problems import CHALLENGE, Problem
 from registry.attempts import Attempts
 from registry.audit import Actor
 from registry.errors import Refused, Unauthenticated
+from registry.settings import Settings
 
 UNGUESSABLE = 32
 """Characters from which on a bootstrap key is taken for generated; shorter ones may be a phrase."""
@@ -39,8 +40,7 @@ class Door:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        most, key = desk.settings.key_guesses, desk.settings.admin_key
-        self._is_guessable = key is not None and len(key.get_secret_value()) < UNGUESSABLE
+        most = desk.settings.key_guesses
         self._bootstrap, self._sources, self._ids = (Attempts(per_source=most, per_name=most) for _ in range(3))
         self._applications = Attempts(per_source=most, per_name=most)
 
@@ -72,7 +72,7 @@ class Door:
         now = self._desk.clock()
         counted = [(self._bootstrap, address)] if id_ is None else [(self._sources, address), (self._ids, id_)]
         wait = max(attempts.wait(name, "", now) for attempts, name in counted)
-        if wait and id_ is None and self._is_guessable:
+        if wait and is_guessable(self._desk.settings, token):
             raise _too_many(wait)
         try:
             actor = await run_in_threadpool(self._desk.actor_of, token)
@@ -101,6 +101,12 @@ class Door:
                 raise _too_many(wait, "credentials") from None
             self._applications.failed(address, "", now)
             raise
+
+
+def is_guessable(settings: Settings, token: str) -> bool:
+    """Whether a token may be a guess at a bootstrap key that somebody may have made up."""
+    key = settings.admin_key
+    return key is not None and len(key.get_secret_value()) < UNGUESSABLE and operators.key_id(token) is None
 
 
 def _bearer(scope: Scope) -> str | None:

@@ -181,7 +181,13 @@ class Unit:
         self._compile = compile_
 
     def audit(
-        self, *, subject: str | None, before: int | None, limit: int, whose: Whose | None = None
+        self,
+        *,
+        subject: str | None,
+        before: int | None,
+        limit: int,
+        whose: Whose | None = None,
+        action: str | None = None,
     ) -> list[AuditEntry]:
         """Newest first; `subject` includes everything below it, `whose` narrows to one team or some consumers."""
         table = tables.audit
@@ -194,6 +200,8 @@ class Unit:
             # by bytes, as text is compared everywhere: LIKE would ignore case on SQLite; "0" is what follows "/"
             below = and_(table.c.subject >= f"{subject}/", table.c.subject < f"{subject}0")
             query = query.where(or_(table.c.subject == subject, below))
+        if action is not None:
+            query = query.where(table.c.action == action)
         if before is not None:
             query = query.where(table.c.seq < before)
         if whose is not None:

@@ -52,10 +52,10 @@ def add(
     audience: Annotated[
         list[str], typer.Option(help="What tokens must be meant for: your API's id at the issuer; repeat for more.")
     ],
-    preset: Annotated[str, typer.Option(help="entra, entra-v1, keycloak, auth0 or oidc.")] = "oidc",
+    preset: Annotated[str, typer.Option(help="entra, entra-v1, keycloak, auth0, okta or oidc.")] = "oidc",
     tenant: Annotated[str | None, typer.Option(help="entra: the tenant's id.")] = None,
     domain: Annotated[str | None, typer.Option(help="auth0: the tenant's domain.")] = None,
-    url: Annotated[str | None, typer.Option(help="keycloak: the server; oidc: the issuer.")] = None,
+    url: Annotated[str | None, typer.Option(help="keycloak: the server; okta, oidc: the issuer.")] = None,
     realm: Annotated[str | None, typer.Option(help="keycloak: the realm.")] = None,
     discover: Annotated[
         str | None, typer.Option(metavar="URL", help="Have the registry read issuer, keys and algorithms there.")

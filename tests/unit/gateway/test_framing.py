@@ -66,6 +66,10 @@ def test_a_request_has_one_length(fields: Fields, length: int) -> None:
         pytest.param([(b"transfer_encoding", b"chunked")], id="TE with an underscore"),
         pytest.param([(b"weighbridge_application", b"x")], id="identity with an underscore"),
         pytest.param([(b"x_forwarded_for", b"x")], id="forwarded with an underscore"),
+        pytest.param([(b"weighbridge.application", b"x")], id="identity with a dot"),
+        pytest.param([(b"weighbridge-scopes_", b"x")], id="identity with both separators"),
+        pytest.param([(b"x!real~ip", b"x")], id="an address with other separators"),
+        pytest.param([(b"remote_user", b"x")], id="a user with an underscore"),
     ],
 )
 def test_an_ambiguous_request_is_refused(fields: Fields) -> None:
@@ -73,7 +77,8 @@ def test_an_ambiguous_request_is_refused(fields: Fields) -> None:
 
 
 def test_only_framing_like_names_may_not_have_underscores() -> None:
-    assert isinstance(judged((b"my_field", b"x")), Frame)
+    for name in (b"my_field", b"my.field", b"x-real", b"remote-users_of"):
+        assert isinstance(judged((name, b"x")), Frame)
 
 
 @pytest.mark.parametrize("host", [b"a", b"api.example:8443", b"10.0.0.1", b"[::1]:80", b"under_score.example"])

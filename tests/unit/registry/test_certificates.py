@@ -11,9 +11,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from policies.model.access import Certificate, TrustAnchor
 from registry import anchors, certificates, credentials, subscriptions
+from registry.audit import Actor
 from registry.compiler import compile_snapshot
 from registry.errors import Conflict, Forbidden, Invalid, NotFound
 from registry.store import Unit
+from registry.store.records import Consumer, RegisteredApplication
 from tests.certificates import CLIENT, SERVER, Made, authority, made
 from tests.unit.registry.world import ADMIN, APPLICATION, DAY, MEMBER, NOW
 
@@ -73,6 +75,12 @@ def test_a_certificate_speaks_for_one_application(anchored: Unit) -> None:
     held = certificates.add_certificate(anchored, ADMIN, ID, pem=OWN.pem, now=NOW).record
     with pytest.raises(Conflict, match=f"speaks for the application {ID} already"):
         certificates.add_certificate(anchored, ADMIN, "other", pem=OWN.pem, now=NOW)
+    subscriptions.put_consumer(anchored, ADMIN, Consumer(id="rival", name="R", audience="partner"), now=NOW)
+    rival = RegisteredApplication(id="rival", name="R", consumer="rival")
+    subscriptions.put_application(anchored, ADMIN, rival, now=NOW)
+    manager = Actor("paula", "partner-manager", consumers=("rival",))
+    with pytest.raises(Conflict, match="speaks for another application already"):
+        certificates.add_certificate(anchored, manager, "rival", pem=OWN.pem, now=NOW)
     credentials.revoke(anchored, ADMIN, ID, held.id, now=NOW)
     assert certificates.add_certificate(anchored, ADMIN, "other", pem=OWN.pem, now=NOW).created
 

@@ -260,6 +260,23 @@ def test_an_application_is_not_taken_from_a_consumer_one_does_not_look_after(uni
         credentials.add_subject(unit, ADMIN, APPLICATION.id, issuer=IDP.name, subject="s", now=NOW)
 
 
+def test_nobody_names_the_party_of_a_consumer_that_it_does_not_look_after(unit: Unit) -> None:
+    """Upstreams serve by party, so that one partner's orders would be another's."""
+    subscriptions.put_consumer(unit, ADMIN, Consumer(id="brightwater", name="B", audience="partner"), now=NOW)
+    theirs = RegisteredApplication(id="bridge", name="Bridge", consumer="brightwater", party="SUP-7")
+    subscriptions.put_application(unit, ADMIN, theirs, now=NOW)
+    mine = RegisteredApplication(id="mine", name="Mine", consumer="oakhurst", party="SUP-7")
+    with pytest.raises(Invalid) as caught:
+        subscriptions.put_application(unit, MANAGER, mine, now=NOW)
+    assert (caught.value.pointer, str(caught.value)) == ("/party", "that party is another consumer's")
+    own = msgspec.structs.replace(mine, party="CUS-9")
+    assert subscriptions.put_application(unit, MANAGER, own, now=NOW).created
+    assert subscriptions.put_application(unit, MANAGER, msgspec.structs.replace(own, id="too"), now=NOW).created
+    assert subscriptions.put_application(unit, ADMIN, mine, now=NOW).changed, "an admin may let two share one"
+    renamed = msgspec.structs.replace(mine, name="Renamed")
+    assert subscriptions.put_application(unit, MANAGER, renamed, now=NOW).changed, "what stands may stay"
+
+
 def test_a_partner_is_told_nothing_of_how_it_is_served_and_of_what_is_not_published(unit: Unit) -> None:
     publish(unit)
     publishing.publish(unit, MEMBER, "stock", parsed("1.1.0", extra=1), stage="draft", now=NOW)

@@ -11,7 +11,7 @@ from registry import catalogue, credentials, subscriptions, transitions
 from registry.contracts import register_contract
 from registry.errors import Conflict, Forbidden, Invalid, NotFound
 from registry.publishing import publish as publish_version
-from registry.store import Unit
+from registry.store import Store, Unit
 from registry.store.records import Consumer, RegisteredApplication
 from tests.unit.registry.world import (
     ADMIN,
@@ -63,6 +63,17 @@ def test_an_application_stays_with_its_consumer(unit: Unit) -> None:
     subscriptions.put_consumer(unit, ADMIN, Consumer(id="other", name="Other", audience="partner"), now=NOW)
     with pytest.raises(Conflict, match="belongs to the consumer oakhurst"):
         subscriptions.put_application(unit, ADMIN, _application(consumer="other"), now=NOW)
+
+
+def test_an_id_that_was_one_consumers_does_not_become_anothers(store: Store) -> None:
+    """What is kept under it would be told: audit rows, usage, answers to calls with an idempotency key."""
+    with store.write() as unit:
+        subscriptions.put_consumer(unit, ADMIN, Consumer(id="other", name="Other", audience="partner"), now=NOW)
+        subscriptions.delete_application(unit, ADMIN, APPLICATION.id, now=NOW)
+    with store.write() as unit, pytest.raises(Conflict, match="was another consumer's application"):
+        subscriptions.put_application(unit, ADMIN, _application(consumer="other"), now=NOW)
+    with store.write() as unit:
+        assert subscriptions.put_application(unit, ADMIN, _application(), now=NOW).created is True
 
 
 @pytest.mark.parametrize(

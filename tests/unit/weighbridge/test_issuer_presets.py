@@ -21,6 +21,7 @@ WORDS: dict[str, dict[str, str]] = {
     "entra-v1": {"tenant": TENANT},
     "keycloak": {"url": "https://sso.example/", "realm": "warehouse"},
     "auth0": {"domain": "larkfield.eu.auth0.com"},
+    "okta": {"url": "https://larkfield.okta.com/oauth2/default/"},
     "oidc": {"url": "https://id.example"},
 }
 GUIDE = Path(__file__).parents[3] / "docs" / "guides" / "foreign-issuers.md"
@@ -39,6 +40,10 @@ def test_words_go_where_they_belong() -> None:
     assert entra["required_claims"] == {"tid": [TENANT], "ver": ["2.0"]}
     assert body_of("entra-v1", {"tenant": TENANT})["issuer"] == f"https://sts.windows.net/{TENANT}/"
     assert body_of("keycloak", {**WORDS["keycloak"]})["issuer"] == "https://sso.example/realms/warehouse"
+    okta = body_of("okta", {**WORDS["okta"]})
+    assert okta["issuer"] == "https://larkfield.okta.com/oauth2/default"
+    assert okta["jwks_uri"] == "https://larkfield.okta.com/oauth2/default/v1/keys"
+    assert "" in okta["token_types"], "its tokens name no type"
     assert body_of("auth0", {**WORDS["auth0"]})["issuer"] == "https://larkfield.eu.auth0.com/"
 
 

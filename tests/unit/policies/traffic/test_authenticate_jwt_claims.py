@@ -171,6 +171,7 @@ def test_paths() -> None:
         ("application/at+jwt", "at+jwt"),
         ("application/x/y", "application/x/y"),
         ("application/application/at+jwt", "application/application/at+jwt"),
+        ("application/", "application/"),
         ("", ""),
     ],
 )

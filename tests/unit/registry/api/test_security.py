@@ -206,6 +206,17 @@ def test_what_was_asked_is_logged_with_who_asked(
     assert (line["actor"], line["status"], line["path"]) == ("ada", 403, "/v1/teams/a")
 
 
+def test_a_key_that_was_put_into_an_address_is_not_logged(
+    registry: Registry, operator: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    registry.call("GET", f"/v1/operators/{operator[:60]}")
+    registry.call("GET", f"/oauth/{operator}")
+    told = capsys.readouterr().out
+    assert operator[17:50] not in told
+    assert "/v1/operators/(secret)" in told
+
+
 def test_a_refused_key_is_logged_with_its_source_and_without_the_key(
     registry: Registry, operator: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
