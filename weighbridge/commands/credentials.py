@@ -34,7 +34,7 @@ def rotate(
     reason: Annotated[str | None, typer.Option(help="Why; it is kept in the audit log.")] = None,
     format: FormatOption = Format.TEXT,
 ) -> int:
-    """Replace an API key or client secret by a new one, shown once; both are good until the overlap is over."""
+    """Replace an API key or client secret by a new one. It is shown once; both are good until the overlap is over."""
     from weighbridge.client import Client
 
     given = {"label": label, "expires_at": expires, "reason": reason}
@@ -70,7 +70,7 @@ def certificate(
     expires: Expires = None,
     format: FormatOption = Format.TEXT,
 ) -> int:
-    """Let a client certificate speak for the application (mutual TLS): this one, or any an anchor issues for a name."""
+    """Let a client certificate speak for the application. This one, or any that an anchor issues for a name."""
     from weighbridge.client import Client
 
     given = {
