@@ -73,8 +73,11 @@ def certificate(
     """Let a client certificate speak for the application. This one, or any that an anchor issues for a name."""
     from weighbridge.client import Client
 
+    text = None if file is None else file.read_text("utf-8", "replace")
+    if text is not None and "PRIVATE KEY" in text:
+        raise CommandError(f"{file} holds a private key, which never leaves its owner; give the certificate alone")
     given = {
-        "certificate": None if file is None else file.read_text("utf-8", "replace"),
+        "certificate": text,
         "anchor": anchor,
         "subject_dn": subject_dn,
         "san_dns": san_dns,

@@ -309,5 +309,18 @@ def test_an_optional_argument_has_one_pair_of_brackets(capsys: pytest.CaptureFix
     assert printed.startswith("Usage: weighbridge explain [OPTIONS] [RULE]\n")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("apps", "certificate", "edi-bridge", "--file"), ("anchors", "put", "oakhurst"), ("apps", "add-key", "a")],
+)
+def test_a_private_key_is_not_sent_to_be_refused(
+    capsys: pytest.CaptureFixture[str], command: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "own.pem").write_text("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+    code, _, error = run(capsys, *command, "own.pem")
+    assert code == Exit.UNREADABLE
+    assert "a private key, which never leaves its owner" in error
+
+
 def commands_of(command: Any) -> dict[str, Any]:
     return getattr(command, "commands", {})
