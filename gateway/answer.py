@@ -264,6 +264,8 @@ class Answer:
         )
         if exchange.route is not None:
             self._worker.usage.record(exchange, exchange.route.usage_labels, self._status)
+            if exchange.arm is not None:
+                exchange.arm.ended(exchange, self._status)
 
 
 def _announced_length(fields: Fields) -> bytes:

@@ -1,25 +1,26 @@
 """Bind versions: from a snapshot's contracts, versions and documents to routes with their chains of policies.
 
-Owns which version a major serves (the head rule) and the order of policies. What a route is bound from is compared
-with the previous snapshot, and an unchanged version is taken over whole, compiled schemas and all.
+Owns the order of policies; which version a major serves is in `policies.serving`. What a route is bound from is
+compared with the previous snapshot, and an unchanged version is taken over whole, compiled schemas and all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from zlib import crc32
+from collections.abc import Callable, Sequence
 
-import semver
-
-from gateway.router import Canary, ContractLines, MajorLine, Served
+from gateway.router import Served
 from gateway.templates import AmbiguousTemplates, Templates
+from gateway.tryouts import Running, Steer, Tryouts
+from policies.model.access import Terms
 from policies.model.contract import LIVE, Contract, Rollout, Stage, Version
 from policies.model.document import Document, Operation
 from policies.model.snapshot import Snapshot, SnapshotRefused
+from policies.serving import ContractLines, lines_of, successor_of
 from policies.traffic import Binder, Decision, Exchange, RouteFacts
 from policies.traffic.announce_lifecycle import announce_lifecycle, fields_of
 from policies.traffic.announce_limits import announce_limits
 from policies.traffic.authenticate_credentials import authenticate_credentials
+from policies.traffic.authorize_audience import authorize_audience
 from policies.traffic.authorize_scopes import authorize_scopes
 from policies.traffic.authorize_site import authorize_site, template_names
 from policies.traffic.authorize_subscription import authorize_subscription
@@ -36,6 +37,7 @@ from policies.traffic.validate_schemas import Schemas
 CHAIN: tuple[Binder, ...] = (
     authenticate_credentials,
     authorize_subscription,
+    authorize_audience,
     authorize_scopes,
     authorize_site,
     limit_concurrency,  # before the rates: what it refuses charges none of them
@@ -54,7 +56,6 @@ RETIRED_CHAIN: tuple[Binder, ...] = (
     validate_lifecycle,
 )
 ANNOUNCE: tuple[Binder, ...] = (announce_lifecycle, announce_limits)
-_ROUTED = LIVE | {Stage.RETIRED}
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110 section 9.2.2
 
 Decide = Callable[[Exchange], Decision]
@@ -118,17 +119,27 @@ class BoundRoute:
 class Versions:
     """Binds snapshot after snapshot. `counters` and compiled schemas outlive them all."""
 
-    def __init__(self, counters: Counters, bounds: JsonBounds) -> None:
+    def __init__(self, counters: Counters, bounds: JsonBounds, tryouts: Tryouts) -> None:
         self._counters = counters
         self._bounds = bounds
+        self._tryouts = tryouts
         self._schemas = Schemas()
         self._documents: dict[str, Document] = {}
         self._bound: dict[tuple[str, str, str | None], tuple[object, Served[BoundRoute]]] = {}
         self.route_count = 0
 
-    def bind(self, snapshot: Snapshot) -> dict[str, ContractLines[BoundRoute]]:
+    def bind(self, snapshot: Snapshot) -> dict[str, ContractLines[Served[BoundRoute]]]:
         """Raises `SnapshotRefused`; what was bound before stays as it was."""
         binding = _Binding(snapshot, self._counters, self._bounds, self._schemas, self._documents, self._bound)
+        steers = [
+            (application.id, terms)
+            for application in snapshot.applications
+            for terms in application.terms
+            if terms.pin is not None or terms.tryout is not None
+        ]
+        for application, terms in steers:
+            binding.steer(application, terms, self._tryouts.running(application, terms))
+        self._tryouts.keep(terms.tryout.id for _, terms in steers if terms.tryout is not None)
         contracts = {contract.name: binding.contract(contract) for contract in snapshot.contracts}
         self._documents = binding.documents
         self._bound = binding.bound
@@ -158,54 +169,42 @@ class _Binding:
         self._versions: dict[str, list[Version]] = {}
         for version in snapshot.versions:
             self._versions.setdefault(version.contract, []).append(version)
+        self._rollouts: dict[str, list[Rollout]] = {}
+        for rollout in snapshot.rollouts:
+            self._rollouts.setdefault(rollout.contract, []).append(rollout)
+        self._steers: dict[str, list[tuple[str, Terms, Running | None]]] = {}
         self.documents: dict[str, Document] = {}
         self.bound: dict[tuple[str, str, str | None], tuple[object, Served[BoundRoute]]] = {}
 
-    def contract(self, contract: Contract) -> ContractLines[BoundRoute]:
-        versions = sorted(self._versions.get(contract.name, ()), key=_order)
-        majors = sorted({version.major for version in versions})
-        live = [version.major for version in versions if version.stage in LIVE]
-        lines = [self._line(contract, [v for v in versions if v.major == major], live) for major in majors]
-        return ContractLines(contract.name, lines, contract.default_major)
+    def steer(self, application: str, terms: Terms, running: Running | None) -> None:
+        """An application that is pinned to a version, or tries one."""
+        self._steers.setdefault(terms.contract, []).append((application, terms, running))
 
-    def _line(self, contract: Contract, versions: list[Version], live: list[int]) -> MajorLine[BoundRoute]:
-        """`versions` of one major, ascending."""
-        major = versions[0].major
-        rollouts = self._rollouts(contract, versions)
-        head = head_of(versions, rollouts)
-        served = None if head is None else self._served(contract, head, None, live)
-        by_number = {version.number: version for version in versions}
-        return MajorLine(
-            contract=contract.name,
-            major=major,
-            head=served,
-            canaries=tuple(
-                Canary(
-                    self._served(contract, by_number[rollout.version], rollout.upstream, live),
-                    frozenset(rollout.applications),
-                    rollout.share,
-                    # applications fall differently in every rollout, and alike in every worker
-                    crc32(f"{contract.name}@{rollout.version}".encode()),
-                )
-                for rollout in rollouts
-            ),
-            previews={
-                version.number: (self._served(contract, version, None, live), frozenset(version.preview_applications))
-                for version in versions
-                if version.stage is Stage.IN_REVIEW and version.preview_applications
-            },
-            numbers=frozenset() if head is None else self._numbers(versions[: versions.index(head) + 1]),
-            live=head is not None and head.stage in LIVE,
-        )
+    def contract(self, contract: Contract) -> ContractLines[Served[BoundRoute]]:
+        def serve(version: Version, upstream: str | None, live: list[int]) -> Served[BoundRoute]:
+            return self._served(contract, version, upstream, live)
 
-    @staticmethod
-    def _numbers(versions: Iterable[Version]) -> frozenset[str]:
-        return frozenset(version.number for version in versions if version.stage in _ROUTED)
+        versions = self._versions.get(contract.name, ())
+        lines = lines_of(contract, versions, self._rollouts.get(contract.name, ()), serve)
+        if contract.name in self._steers:
+            self._steer(contract, lines)
+        return lines
 
-    def _rollouts(self, contract: Contract, versions: Iterable[Version]) -> list[Rollout]:
-        numbers = {version.number for version in versions if version.stage in LIVE}
-        mine = [r for r in self._snapshot.rollouts if r.contract == contract.name and r.version in numbers]
-        return sorted(mine, key=lambda rollout: semver.Version.parse(rollout.version), reverse=True)
+    def _steer(self, contract: Contract, lines: ContractLines[Served[BoundRoute]]) -> None:
+        """A version that is not live any more steers nobody; one in rollout is served from there."""
+        versions = {version.number: version for version in self._versions[contract.name] if version.stage in LIVE}
+        upstreams = {rollout.version: rollout.upstream for rollout in self._rollouts.get(contract.name, ())}
+        live = [version.major for version in versions.values()]
+
+        def served(number: str | None) -> Served[BoundRoute] | None:
+            version = None if number is None else versions.get(number)
+            return None if version is None else self._served(contract, version, upstreams.get(version.number), live)
+
+        for application, terms, running in self._steers[contract.name]:
+            line = lines.majors.get(terms.major)
+            if line is not None:
+                tried = served(terms.tryout.version if terms.tryout else None)
+                line.steering[application] = Steer(served(terms.pin), running, tried)
 
     def _served(
         self, contract: Contract, version: Version, upstream: str | None, live: list[int]
@@ -289,29 +288,3 @@ ANYTHING = Operation(
     pointer="",
 )
 """Stands for whatever was asked of a retired version that it never had."""
-
-
-def head_of(versions: list[Version], rollouts: list[Rollout]) -> Version | None:
-    """What a major serves to everybody: its highest-numbered version that is published, deprecated or retired, leaving
-    versions in rollout to their callers unless nothing else is live. `versions` ascend."""
-    canary = {rollout.version for rollout in rollouts}
-    routed = [version for version in versions if version.stage in _ROUTED]
-    others = [version for version in routed if version.number not in canary]
-    if others and (others[-1].stage in LIVE or not canary):
-        return others[-1]
-    return routed[-1] if routed else None
-
-
-def successor_of(version: Version, live: list[int]) -> int | None:
-    """The major that replaces a version: the one it names (a major or a number), else the newest live one after it."""
-    if version.successor is not None:
-        named = version.successor.removeprefix("v").partition(".")[0]
-        return int(named) if named.isdigit() else None
-    return max((major for major in live if major > version.major), default=None)
-
-
-def _order(version: Version) -> semver.Version:
-    try:
-        return semver.Version.parse(version.number)
-    except ValueError as error:
-        raise SnapshotRefused(f"{version.contract}@{version.number} is not a semantic version") from error

@@ -37,6 +37,16 @@ METRICS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "Exchanges of an application that a problem ended, with the limit that was reached where it was one.",
         ("application", "status", "problem", "limit"),
     ),
+    "tryout_calls": (
+        "counter",
+        "Calls of an application while it tries a version, by whether they tried it (tried, base) and how they ended.",
+        ("application", "contract", "major", "version", "arm", "outcome"),
+    ),
+    "tryout_rollbacks": (
+        "counter",
+        "Tryouts that failed and were rolled back, as each worker decided.",
+        ("application", "contract", "major", "version"),
+    ),
     "usage_reports": ("counter", "Usage reports to the registry: sent, failed (tried again) or refused.", ("outcome",)),
     "usage_dropped": ("counter", "Calls that no usage report will tell of.", ()),
     "usage_pending": ("gauge", "Kinds of calls waiting for the next usage report.", ()),

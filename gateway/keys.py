@@ -20,7 +20,7 @@ from gateway.outgoing import JudgedTransport
 from policies.model.access import Issuer
 from policies.outgoing import Networks, UnsafeAddress, target
 from policies.traffic.authenticate_jwt import KeySource
-from policies.traffic.authenticate_jwt_keys import InvalidKeys, Keys, parse, prepare
+from policies.traffic.authenticate_jwt_keys import EmbeddedKeys, InvalidKeys, Keys, parse
 
 FRESH_SECONDS = 600.0
 FRESH_RANGE = (60.0, 3600.0)
@@ -40,18 +40,6 @@ _log = structlog.get_logger("gateway.keys")
 
 class FetchFailed(Exception):
     """The set could not be had; the message says why."""
-
-
-class EmbeddedKeys:
-    """A set that came with the snapshot. Raises `InvalidKeys`."""
-
-    __slots__ = ("keys",)
-
-    def __init__(self, issuer: Issuer) -> None:
-        self.keys: Keys = prepare(issuer.jwks if issuer.jwks is not None else {"keys": []})
-
-    def refresh(self) -> Awaitable[None] | None:
-        return None
 
 
 class RemoteKeys:

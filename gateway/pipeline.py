@@ -17,20 +17,19 @@ import structlog
 
 from gateway.binding import BoundRoute, Versions
 from gateway.router import (
-    ContractLines,
     Served,
     accepted_version,
-    bad_request,
     is_major_segment,
     method_not_allowed,
     not_found,
-    version_unknown,
 )
 from gateway.settings import Settings
 from gateway.target import AMBIGUOUS
 from gateway.tls import InvalidCertificate, authorities_of, tls_context
+from gateway.tryouts import Tryouts
 from policies.model.access import Issuer, Plan
 from policies.model.snapshot import Snapshot, SnapshotRefused
+from policies.serving import ContractLines, bad_request, version_unknown
 from policies.traffic import Exchange, Problem
 from policies.traffic.authenticate_api_key import ApiKeys
 from policies.traffic.authenticate_callers import Callers
@@ -66,7 +65,9 @@ class Pipeline:
         self.counters = counters
         self.keys = keys
         settings = settings or Settings()
-        self._versions = Versions(counters, JsonBounds(settings.max_json_depth, settings.max_number_length))
+        self.tryouts = Tryouts()
+        bounds = JsonBounds(settings.max_json_depth, settings.max_number_length)
+        self._versions = Versions(counters, bounds, self.tryouts)
         self._memory = Memory()
         self._settings = settings
         self._authorities: tuple[bytes, ...] = ()
@@ -116,7 +117,7 @@ class Table:
         self,
         snapshot: Snapshot,
         digest: str,
-        contracts: dict[str, ContractLines[BoundRoute]],
+        contracts: dict[str, ContractLines[Served[BoundRoute]]],
         callers: Callers,
         credentials: Credentials,
         route_count: int,
@@ -143,7 +144,7 @@ class Table:
         if line is None and is_major_segment(label):
             return version_unknown(contract.told())
         wanted = exchange.header(b"api-version")
-        if line is not None and wanted is None and not line.canaries and line.head is not None:
+        if line is not None and wanted is None and not line.canaries and not line.steering and line.head is not None:
             # the common case: the path alone decides
             problem = self._match(exchange, line.head, segments, 3)
             if problem is not None:
@@ -182,7 +183,7 @@ class Table:
 
     # -- the stops ----------------------------------------------------------------------------------------------------
 
-    def _choose(self, exchange: Exchange, contract: ContractLines[BoundRoute], segments: list[str]) -> Outcome:
+    def _choose(self, exchange: Exchange, contract: ContractLines[Served[BoundRoute]], segments: list[str]) -> Outcome:
         """The version depends on the caller or on what it asked for."""
         line = contract.by_segment.get(segments[2]) if len(segments) > 2 else None
         start = 2 if line is None else 3
@@ -203,7 +204,8 @@ class Table:
             if isinstance(assigned, Problem):
                 return assigned
             line = assigned
-        served = line.served(number, exchange.caller)
+        steered = line.steered(number, exchange) if line.steering else None
+        served = steered if steered is not None else line.served(number, exchange.caller)
         if isinstance(served, Problem):
             return served
         problem = self._match(exchange, served, segments, start)
@@ -255,7 +257,7 @@ class Table:
         return await pending or await _settled(self._run(exchange, exchange.route.chain))
 
     async def _then_choose(
-        self, exchange: Exchange, contract: ContractLines[BoundRoute], segments: list[str], pending: Outcome
+        self, exchange: Exchange, contract: ContractLines[Served[BoundRoute]], segments: list[str], pending: Outcome
     ) -> Problem | None:
         assert isinstance(pending, Awaitable)
         return await pending or await _settled(self._choose(exchange, contract, segments))

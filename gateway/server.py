@@ -28,7 +28,7 @@ from typing import Any
 import structlog
 import uvloop
 
-from gateway import heads
+from gateway import heads, rollbacks
 from gateway.admin import Admin, Siblings, SnapshotState, State
 from gateway.counters import OpenCounters, UnknownCounters, open_counters
 from gateway.exposition import of_few_applications
@@ -263,9 +263,14 @@ async def _work(settings: Settings, place: Place) -> int:
     following = asyncio.create_task(_follow(snapshots))
     reporter = Reporter(settings, worker.usage)
     reporting = asyncio.create_task(reporter.run()) if settings.usage_report_seconds else None
-    siblings = Siblings(
-        place.directory, place.index, settings.workers, lambda: _describe(place, worker, snapshots, counters, reporter)
-    )
+    telling = asyncio.create_task(rollbacks.report(settings, pipeline.tryouts))
+
+    def describe() -> State:
+        state = _describe(place, worker, snapshots, counters, reporter)
+        state.samples.extend(pipeline.tryouts.reading())
+        return state
+
+    siblings = Siblings(place.directory, place.index, settings.workers, describe)
     if settings.workers > 1:
         await siblings.start()
     admin = Admin(siblings.gather, Totals(place.directory / "totals" if settings.workers > 1 else None))
@@ -291,7 +296,8 @@ async def _work(settings: Settings, place: Place) -> int:
     admin.stop()
     siblings.stop()
     following.cancel()
-    await asyncio.gather(following, return_exceptions=True)
+    telling.cancel()
+    await asyncio.gather(following, telling, return_exceptions=True)
     await counters.close()
     if tracer is not None:
         tracer.close()

@@ -90,6 +90,9 @@ _GRANTABLE: Mapping[Role, tuple[Role, ...]] = {
     "partner-manager": ("partner",),
 }
 
+OWN = frozenset({"get_own_application", "list_own_contracts", "get_own_contract"})
+"""Operations of an application about itself, by its own credential: no operator has a part in them."""
+
 _TABLE = """
                                admin  maintainer  member  partner-manager  partner   auditor  robot     reader  gateway
 # Who asks, and the rules
@@ -157,7 +160,18 @@ create_credential.subject      any    -           -       consumer         -    
 create_credential.certificate  any    -           -       consumer         -         -        -         -       -
 rotate_credential              any    -           -       consumer         consumer  -        -         -       -
 revoke_credential              any    -           -       consumer         consumer  -        -         -       -
+list_application_contracts     any    -           -       consumer         consumer  any      -         -       -
+get_application_contract       any    team        team    consumer         consumer  any      -         -       -
 list_subscriptions             any    team        team    consumer         consumer  any      -         -       -
+request_subscription           any    -           -       consumer         consumer  -        -         -       -
+move_subscription              any    team        -       consumer         consumer  -        -         -       -
+move_subscription.approve      any    team        -       -                -         -        -         -       -
+move_subscription.reject       any    team        -       -                -         -        -         -       -
+move_subscription.withdraw     any    -           -       consumer         consumer  -        -         -       -
+move_subscription.suspend      any    team        -       -                -         -        -         -       -
+move_subscription.resume       any    team        -       -                -         -        -         -       -
+move_subscription.end          any    team        -       consumer         consumer  -        -         -       -
+put_version_choice             any    team        team    -                -         -        -         -       -
 put_subscription               any    team        -       -                -         -        -         -       -
 delete_subscription            any    team        -       consumer         consumer  -        -         -       -
 # Plans, issuers, keys
@@ -182,6 +196,7 @@ list_audit                     any    team        team    consumer         consu
 export_audit                   any    -           -       -                -         any      -         -       -
 list_usage                     any    any         any     -                -         any      -         -       -
 report_usage                   any    -           -       -                -         -        -         -       any
+report_rollback                any    -           -       -                -         -        -         -       any
 get_snapshot                   any    -           -       -                -         any      -         -       any
 """
 

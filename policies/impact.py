@@ -14,6 +14,7 @@ from msgspec import Struct
 from policies.findings import Finding, Severity
 from policies.model.access import Application
 from policies.model.document import Document, Operation
+from policies.traffic.authorize_scopes import may_call
 
 
 class Observed(Struct, frozen=True, kw_only=True):
@@ -137,13 +138,3 @@ def _called(uses: list[tuple[str, Observed]]) -> tuple[Called, ...]:
 def _is_inside(finding: Finding, operation: Operation) -> bool:
     place = finding.old_pointer if finding.old_pointer is not None else finding.pointer
     return place == operation.pointer or place.startswith(operation.pointer + "/")
-
-
-def may_call(operation: Operation, scopes: frozenset[str]) -> bool:
-    """Whether a caller with these scopes satisfies any of the operation's security alternatives."""
-    if not operation.security:
-        return True
-    return any(
-        all(requirement.kind == "apiKey" or scopes.issuperset(requirement.scopes) for requirement in alternative)
-        for alternative in operation.security
-    )

@@ -28,6 +28,7 @@ from registry.store.scopes import Whose
 
 T = TypeVar("T")
 
+BOOTSTRAP_KEY = "bootstrap-key"
 SYSTEM = "registry"
 """Name of the actor for what the registry does by itself."""
 
@@ -43,6 +44,10 @@ class Actor:
     contract: str | None = None
     consumers: tuple[str, ...] | None = None
     audience: Audience | None = None
+    credential: str | None = None
+    """What was shown: the id of an operator's key, of an application's credential, or `BOOTSTRAP_KEY`."""
+    source: str | None = None
+    """The address that the request came from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,8 @@ def record(
         before=old,
         after=new,
         reason=reason,
+        credential=actor.credential,
+        source=actor.source,
         revision=0,
     )
 
@@ -111,10 +118,13 @@ def entries(
 ) -> Page:
     """Newest first. `subject` selects that subject and everything below it (``contracts/shipment``).
 
-    A `reader` of one team or consumer is shown what concerns what that team or consumer has now; of what is gone,
-    admins and auditors know.
+    A `reader` of one team or consumer is shown what concerns what that team or consumer has now; of what is gone, and
+    of the keys and addresses of others, admins and auditors know.
     """
-    found = unit.audit(subject=subject, before=before, limit=limit + 1, whose=_whose(unit, reader))
+    whose = _whose(unit, reader)
+    found = unit.audit(subject=subject, before=before, limit=limit + 1, whose=whose)
+    if whose is not None:
+        found = [msgspec.structs.replace(entry, credential=None, source=None) for entry in found]
     return Page(tuple(found[:limit]), found[limit - 1].seq if len(found) > limit else None)
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import msgspec
 
-from policies.model.access import ApiKey, Application, Certificate, Issuer, RevokedToken, Subject, Subscription
+from policies.model.access import ApiKey, Application, Certificate, Issuer, RevokedToken, Subject, Subscription, Terms
 from policies.model.contract import LIVE, Stage
 from policies.model.snapshot import Snapshot, digest_of, dumps, faults_of
+from policies.subscribing import OVER
 from registry.store import Unit
 from registry.store.records import Credential, SnapshotRow, StoredIssuer
 
@@ -36,11 +37,7 @@ def compile_snapshot(unit: Unit, *, revision: int, now: int) -> Snapshot:
     versions = tuple(version.as_version() for version in unit.versions.all() if version.stage in _CARRIED)
     served = {(version.contract, version.number) for version in versions}
     audiences = {consumer.id: consumer.audience for consumer in unit.consumers.all()}
-    subscriptions = defaultdict(list)
-    for entry in unit.subscriptions.all():
-        subscriptions[entry.application].append(
-            Subscription(contract=entry.contract, major=entry.major, plan=entry.plan)
-        )
+    subscriptions, terms = _subscriptions(unit)
     issuers = {issuer.name: issuer for issuer in unit.issuers.all()}
     api_keys, subjects, certificates = _credentials(unit, issuers)
     return Snapshot(
@@ -62,6 +59,7 @@ def compile_snapshot(unit: Unit, *, revision: int, now: int) -> Snapshot:
                 pins=application.pins,
                 bound_tokens_only=application.bound_tokens_only,
                 subscriptions=tuple(subscriptions[application.id]),
+                terms=tuple(terms[application.id]),
             )
             for application in unit.applications.all()
         ),
@@ -108,6 +106,18 @@ def refresh(unit: Unit, *, now: int) -> bool:
 
 class _Digest(msgspec.Struct):
     digest: str
+
+
+def _subscriptions(unit: Unit) -> tuple[dict[str, list[Subscription]], dict[str, list[Terms]]]:
+    """By application: those that are active and that is all, and those of which there is more to say. What is over
+    does not cross."""
+    plain, others = defaultdict(list), defaultdict(list)
+    for entry in unit.subscriptions.all():
+        if (terms := entry.as_terms()).is_plain:
+            plain[entry.application].append(Subscription(contract=entry.contract, major=entry.major, plan=entry.plan))
+        elif entry.state not in OVER:
+            others[entry.application].append(terms)
+    return plain, others
 
 
 def _credentials(

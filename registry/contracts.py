@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from policies import outgoing, rulesets
 from policies.model.contract import Contact, Contract, SiteParameter, Upstream
+from policies.subscribing import OVER
 from registry import operators, permissions
 from registry.audit import Actor, Saved, record
 from registry.errors import Conflict, Invalid
@@ -67,7 +68,8 @@ def delete_contract(unit: Unit, actor: Actor, name: str, *, dry_run: bool = Fals
 
 def _require_no_partners(unit: Unit, name: str) -> None:
     partners = {consumer.id for consumer in unit.consumers.all() if consumer.audience == "partner"}
-    subscribed = {subscription.application for subscription in unit.subscriptions.all(contract=name)}
+    subscriptions = unit.subscriptions.all(contract=name)
+    subscribed = {entry.application for entry in subscriptions if entry.state not in OVER}
     held = [entry.id for entry in unit.applications.all() if entry.id in subscribed and entry.consumer in partners]
     if held:
         raise Conflict(f"partners are subscribed to {name} ({', '.join(held[:5])}); it cannot become internal")
@@ -101,6 +103,10 @@ def _require_sound(contract: Contract) -> None:
         require_sound_upstream(upstream, f"/upstreams/{name}")
     if not 1 <= contract.max_body_bytes <= _LARGEST_BODY:
         raise Invalid("/max_body_bytes", f"a body holds 1 to {_LARGEST_BODY} bytes")
+    for index, extension in enumerate(contract.internal_extensions):
+        require_token(extension, f"/internal_extensions/{index}", "the name of an extension", longest=64)
+        if not extension.startswith("x-"):
+            raise Invalid(f"/internal_extensions/{index}", f"{extension!r} is no extension: their names begin with x-")
 
 
 def _require_sound_contact(contact: Contact, pointer: str) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from policies.traffic import Problem
+
 
 class RegistryError(Exception):
     """Base. `str(error)` is the detail a caller may be shown."""
@@ -88,6 +90,18 @@ class Undiscovered(RegistryError):
     status = 422
     slug = "issuer-not-discovered"
     title = "The issuer's metadata cannot be used"
+
+
+class Refused(RegistryError):
+    """What a gateway would answer to this application: the `problem` of a policy, as it stands."""
+
+    status = 403
+    slug = "refused"
+    title = "Refused"
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
 
 
 class StorageError(RegistryError):

@@ -30,6 +30,7 @@ from policies.model.access import Application, Subscription
 from policies.model.contract import Contract, Stage
 from policies.model.document import Document
 from policies.rulesets import Ruleset
+from policies.subscribing import HELD
 from registry import catalogue, usage, waivers
 from registry.errors import Rejected
 from registry.store import Unit
@@ -205,7 +206,8 @@ def hurt_by(
 
 def subscribed(unit: Unit, contract: str, major: int, *, also: frozenset[str] = frozenset()) -> list[Application]:
     """The applications with a subscription to the major, with that subscription only, and those of `also`."""
-    plans = {entry.application: entry.plan for entry in unit.subscriptions.all(contract=contract, major=major)}
+    subscribed = unit.subscriptions.all(contract=contract, major=major)
+    plans = {entry.application: entry.plan for entry in subscribed if entry.state in HELD}
     if not plans and not also:
         return []
     audiences = {consumer.id: consumer.audience for consumer in unit.consumers.all()}

@@ -23,7 +23,7 @@ import msgspec
 
 from policies.governance import ROLES, Role, grantable
 from policies.model.access import secret_digest
-from registry.audit import SYSTEM, Actor, Saved, record
+from registry.audit import BOOTSTRAP_KEY, SYSTEM, Actor, Saved, record
 from registry.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from registry.names import require_slug, require_text
 from registry.permissions import of_consumer, of_operator, require, require_role, sees
@@ -62,7 +62,7 @@ def authenticate(unit: Unit, token: str, *, admin_key: str | None, now: int) -> 
     expired."""
     digest = secret_digest(token) if token.isascii() else ""
     if admin_key and hmac.compare_digest(digest, secret_digest(admin_key)):
-        return Actor(BOOTSTRAP, "admin")
+        return Actor(BOOTSTRAP, "admin", credential=BOOTSTRAP_KEY)
     operator = unit.operators.get(key_id(token) or "")
     if not hmac.compare_digest(digest, operator.digest if operator else _NOBODY) or operator is None:
         raise Unauthenticated("the management key is not known")
@@ -72,7 +72,9 @@ def authenticate(unit: Unit, token: str, *, admin_key: str | None, now: int) -> 
     if operator.role == "partner" and operator.consumers:
         consumer = unit.consumers.get(operator.consumers[0])
         audience = consumer.audience if consumer else None
-    return Actor(operator.name, operator.role, operator.team, operator.contract, operator.consumers, audience)
+    return Actor(
+        operator.name, operator.role, operator.team, operator.contract, operator.consumers, audience, operator.id
+    )
 
 
 def put_team(unit: Unit, actor: Actor, team: Team, *, now: int, dry_run: bool = False) -> Saved[Team]:

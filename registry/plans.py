@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from policies.model.access import Limit, Plan
 from policies.model.document import escape
+from policies.subscribing import OVER
 from registry.audit import Actor, Saved, record
 from registry.errors import Conflict, Invalid, NotFound
 from registry.names import require_slug, require_text, require_token
@@ -21,6 +22,7 @@ from registry.store import Unit
 
 ANONYMOUS = "anonymous"
 _LONGEST_WINDOW = 366 * 86400
+_LONGEST_TRIAL = 366
 _MOST = 1_000_000_000
 _ZONE = re.compile(r"[A-Z][A-Za-z0-9_+-]{1,30}(/[A-Za-z0-9_+-]{1,30}){0,2}")
 """A name of the IANA database; whatever is read for it is a file of that name."""
@@ -45,9 +47,12 @@ def delete_plan(unit: Unit, actor: Actor, name: str, *, dry_run: bool = False, n
     before = plan(unit, name)
     if name == ANONYMOUS:
         raise Conflict("the plan anonymous limits calls without credentials and stays; change its limits instead")
-    if used := unit.subscriptions.count(plan=name):
+    subscriptions = unit.subscriptions.all(plan=name)
+    if used := sum(entry.state not in OVER for entry in subscriptions):
         raise Conflict(f"{used} subscriptions are on the plan {name}; move them to another plan first")
     if not dry_run:
+        for over in subscriptions:  # the audit log keeps what they were
+            unit.subscriptions.delete(over.application, over.contract, over.major)
         unit.plans.delete(name)
         record(unit, actor, "plan.delete", f"plans/{name}", before=before, now=now)
 
@@ -91,6 +96,10 @@ def require_sound(plan: Plan) -> None:
     for operation, weight in plan.weights.items():
         _require_weight(operation, weight, f"/weights/{escape(operation)}")
     _require_zone(plan.time_zone)
+    if plan.trial_days is not None and not 1 <= plan.trial_days <= _LONGEST_TRIAL:
+        raise Invalid("/trial_days", f"a trial lasts 1 to {_LONGEST_TRIAL} days")
+    if plan.trial_days is not None and plan.name == ANONYMOUS:
+        raise Invalid("/trial_days", "nobody subscribes to the plan anonymous, so it has no trials")
     if plan.max_concurrent is not None and not 1 <= plan.max_concurrent <= _MOST:
         raise Invalid("/max_concurrent", f"1 to {_MOST} calls at once")
 

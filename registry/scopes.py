@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from policies.model.contract import LIVE, Stage
 from policies.model.document import Document
+from policies.subscribing import HELD
 from policies.traffic.authorize_scopes import scopes_needed
 from registry.store import Unit
 
@@ -16,8 +17,9 @@ _declared: dict[str, frozenset[str]] = {}  # by digest: documents never change
 
 
 def usable(unit: Unit, application: str) -> frozenset[str] | None:
-    """What the served versions of the majors ask for that it is subscribed to; ``None`` without any subscription."""
-    subscriptions = unit.subscriptions.all(application=application)
+    """What the served versions of the majors ask for that it is subscribed to; ``None`` without any subscription. One
+    that is suspended counts: its calls are to be told so."""
+    subscriptions = [entry for entry in unit.subscriptions.all(application=application) if entry.state in HELD]
     if not subscriptions:
         return None
     served = {

@@ -33,6 +33,8 @@ class Settings(BaseSettings):
     """Issuer of the tokens that the registry signs: its own external address."""
     audience: str = "weighbridge"
     """Audience of the tokens that the registry signs."""
+    gateway_url: str = Field("http://127.0.0.1:8000", pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$")
+    """Where consumers reach the gateway from outside: what documents that are theirs name as the server."""
     token_seconds: int = Field(3600, ge=60, le=86400)
     """How long a token is valid, in seconds."""
     usage_days: int = Field(400, ge=1, le=3660)

@@ -7,9 +7,11 @@
     delete_application(unit, actor, id, *, reason, dry_run, now)      with its credentials and subscriptions
     applications(unit, *, consumer, after, limit, reader) -> list[RegisteredApplication]
     application(unit, id, *, reader) -> RegisteredApplication
-    subscribe(unit, actor, application, contract, major, plan, *, dry_run, now) -> Saved[StoredSubscription]
+    subscribe(unit, actor, application, contract, major, plan, *, sites, expires_at, reason, dry_run, now) -> Saved
     unsubscribe(unit, actor, application, contract, major, *, reason, now)
-    subscriptions(unit, *, application, contract, major, reader) -> list[StoredSubscription]
+    subscriptions(unit, *, application, contract, major, state, reader) -> list[StoredSubscription]
+
+Asking for a subscription, and what becomes of it, is in `registry.subscribing`.
 
 Lists and single reads take a `reader` and show what it may see; inside the registry there is none. Who may do what is
 in `policies.governance`.
@@ -20,12 +22,15 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from policies.governance import NOTHING
-from policies.model.contract import Stage
+from policies.model.access import Plan, SubscriptionState
+from policies.model.contract import Contract, Stage
+from policies.subscribing import HELD, OVER, ends_at
 from registry import permissions
 from registry.audit import Actor, Saved, record
-from registry.errors import Conflict, Invalid, NotFound
+from registry.errors import Conflict, Forbidden, Invalid, NotFound
 from registry.names import require_slug, require_text, require_token
 from registry.store import Unit
 from registry.store.records import Consumer, RegisteredApplication, StoredSubscription
@@ -163,55 +168,125 @@ def subscribe(
     major: int,
     plan: str,
     *,
+    sites: tuple[str, ...] | UnsetType | None = UNSET,
+    expires_at: int | UnsetType | None = UNSET,
+    reason: str | None = None,
     dry_run: bool = False,
     now: int,
 ) -> Saved[StoredSubscription]:
-    """A new one needs a published (not deprecated) version of the major; an existing one may change its plan.
+    """Approve directly: a new one, or one that was requested, needs a published (not deprecated) version of the major.
+    One that is active or suspended keeps its state, and may change its plan, its sites and its end.
 
-    Raises `NotFound` (application, contract), `Invalid` (plan), `Conflict` (nothing to subscribe to; an internal
-    contract and a partner's application), `Forbidden`.
+    `sites` ``None`` is all of the application's; an `expires_at` of ``None`` takes the end away. What is not given
+    stays, save that another plan brings its own end. Raises `NotFound` (application, contract), `Invalid` (plan, sites,
+    end), `Conflict` (nothing to subscribe to; an internal contract and a partner's application), `Forbidden`.
     """
     doing = f"subscribe applications to {contract}"
     found = permissions.contract(unit, actor, "put_subscription", doing, contract)
     caller = unit.applications.get(application)
     if caller is None or not permissions.sees(actor, "get_application", permissions.of_application(unit, caller)):
         raise permissions.no_application(application)
-    if unit.plans.get(plan) is None:
-        raise Invalid("/plan", f"there is no plan {plan!r}")
     before = unit.subscriptions.get(application, contract, major)
-    if before is not None and before.plan == plan:
-        return Saved(before, created=False, changed=False)
-    if before is None:
-        if found.audience == "internal" and consumer(unit, caller.consumer).audience == "partner":
-            raise Conflict(f"{contract} is internal; {application} belongs to a partner")
-        stages = {version.stage for version in unit.versions.all(contract=contract, major=major)}
-        if Stage.PUBLISHED not in stages:
-            state = "only deprecated versions" if Stage.DEPRECATED in stages else "no published version"
-            raise Conflict(f"{contract} v{major} has {state}; subscribe to a major that is published")
-        after = StoredSubscription(
-            application=application, contract=contract, major=major, plan=plan, created_at=now, created_by=actor.name
-        )
+    terms = require_plan(unit, plan)
+    if before is not None and before.state in HELD:
+        end = before.expires_at if before.plan == plan else ends_at(terms, now)
+        after = msgspec.structs.replace(before, plan=plan, expires_at=end)
     else:
-        after = msgspec.structs.replace(before, plan=plan)
+        require_open(unit, found, caller, major)
+        if before is not None and before.state == "requested":
+            require_second(actor, before, reason)
+            after = msgspec.structs.replace(before, plan=plan)
+        else:
+            after = StoredSubscription(
+                application=application,
+                contract=contract,
+                major=major,
+                plan=plan,
+                created_at=now,
+                created_by=actor.name,
+            )
+        after = msgspec.structs.replace(
+            after, state="active", expires_at=ends_at(terms, now), moved_at=now, moved_by=actor.name, reason=reason
+        )
+    if sites is not UNSET:
+        require_sites(caller, sites)
+        after = msgspec.structs.replace(after, sites=sites)
+    if expires_at is not UNSET:
+        _require_end(terms, expires_at, now)
+        after = msgspec.structs.replace(after, expires_at=expires_at)
+    if after == before:
+        return Saved(before, created=False, changed=False)
     if not dry_run:
         unit.subscriptions.put(after)
-        record(unit, actor, "subscription.put", _subject(after), before=before, after=after, now=now)
-    return Saved(after, created=before is None, changed=True)
+        record(unit, actor, "subscription.put", subject_of(after), before=before, after=after, reason=reason, now=now)
+    return Saved(after, created=before is None or before.state in OVER, changed=True)
 
 
 def unsubscribe(
     unit: Unit, actor: Actor, application: str, contract: str, major: int, *, reason: str | None = None, now: int
 ) -> None:
-    """Raises `NotFound` when there is no such subscription."""
+    """Whatever its state, it is over then: ended, or withdrawn when it was only requested. Raises `NotFound` when there
+    is no such subscription."""
     doing = f"end subscriptions to {contract}"
     permissions.require_role(actor, "delete_subscription", doing)
     before = unit.subscriptions.get(application, contract, major)
     whose = permissions.of_subscription(unit, before) if before else NOTHING
-    if before is None or not permissions.sees(actor, "list_subscriptions", whose):
-        raise NotFound(f"the application {application!r} is not subscribed to {contract} v{major}")
+    gone = before is None or before.state in OVER
+    if before is None or gone or not permissions.sees(actor, "list_subscriptions", whose):
+        raise no_subscription(application, contract, major)
     permissions.require(actor, "delete_subscription", doing, whose)
-    unit.subscriptions.delete(application, contract, major)
-    record(unit, actor, "subscription.end", _subject(before), before=before, reason=reason, now=now)
+    over: SubscriptionState = "withdrawn" if before.state == "requested" else "ended"
+    after = msgspec.structs.replace(before, state=over, moved_at=now, moved_by=actor.name, reason=reason)
+    unit.subscriptions.put(after)
+    record(unit, actor, "subscription.end", subject_of(before), before=before, after=after, reason=reason, now=now)
+
+
+def require_open(unit: Unit, contract: Contract, application: RegisteredApplication, major: int) -> None:
+    """Raises `Conflict` for what this application cannot begin to use."""
+    if contract.audience == "internal" and consumer(unit, application.consumer).audience == "partner":
+        raise Conflict(f"{contract.name} is internal; {application.id} belongs to a partner")
+    stages = {version.stage for version in unit.versions.all(contract=contract.name, major=major)}
+    if Stage.PUBLISHED not in stages:
+        state = "only deprecated versions" if Stage.DEPRECATED in stages else "no published version"
+        raise Conflict(f"{contract.name} v{major} has {state}; subscribe to a major that is published")
+
+
+def require_second(actor: Actor, requested: StoredSubscription, reason: str | None) -> None:
+    """Nobody approves what they asked for themselves, but an admin who says why. Raises `Forbidden`, `Invalid`."""
+    if requested.created_by != actor.name:
+        return
+    if actor.role != "admin":
+        raise Forbidden(f"{actor.name} asked for this subscription; somebody else has to approve it")
+    if not reason:
+        raise Invalid("/reason", f"{actor.name} asked for this subscription: say why nobody else approves it")
+
+
+def require_sites(application: RegisteredApplication, sites: tuple[str, ...] | None) -> None:
+    """Raises `Invalid` for a site that the application itself may not use."""
+    for index, site in enumerate(sites or ()):
+        require_token(site, f"/sites/{index}", "a site", longest=64)
+        if application.sites is not None and site not in application.sites:
+            raise Invalid(f"/sites/{index}", f"the application {application.id} may not use the site {site} itself")
+    if sites == ():
+        raise Invalid("/sites", "a grant of no site at all; leave sites out for all of the application's")
+
+
+def _require_end(plan: Plan, expires_at: int | None, now: int) -> None:
+    if expires_at is None and plan.trial_days is not None:
+        raise Invalid("/expires_at", f"{plan.name} is a trial plan, and a trial ends; put it on another plan instead")
+    if expires_at is not None and expires_at <= now:
+        raise Invalid("/expires_at", "the end of a subscription lies ahead; to end it now, end it")
+
+
+def require_plan(unit: Unit, name: str) -> Plan:
+    found = unit.plans.get(name)
+    if found is None:
+        raise Invalid("/plan", f"there is no plan {name!r}")
+    return found
+
+
+def no_subscription(application: str, contract: str, major: int) -> NotFound:
+    return NotFound(f"the application {application!r} is not subscribed to {contract} v{major}")
 
 
 def subscriptions(
@@ -220,11 +295,16 @@ def subscriptions(
     application: str | None = None,
     contract: str | None = None,
     major: int | None = None,
+    state: SubscriptionState | None = None,
     reader: Actor | None = None,
 ) -> list[StoredSubscription]:
-    """By application, contract and major."""
+    """By application, contract and major. Those of one `state`, or all that are not over."""
     equals: dict[str, Any] = {"application": application, "contract": contract, "major": major}
-    found = unit.subscriptions.all(**{name: value for name, value in equals.items() if value is not None})
+    found = [
+        entry
+        for entry in unit.subscriptions.all(**{name: value for name, value in equals.items() if value is not None})
+        if entry.state == state or (state is None and entry.state not in OVER)
+    ]
     if reader is None or permissions.sees(reader, "list_subscriptions"):
         return found
     whose = permissions.subscriptions_of(unit)
@@ -233,6 +313,8 @@ def subscriptions(
 
 def _require_sound(unit: Unit, actor: Actor, application: RegisteredApplication) -> None:
     require_slug(application.id, "/id", "the id of an application")
+    if application.id == "me":
+        raise Invalid("/id", "me is what every application calls itself; choose another id")
     require_text(application.name, "/name", "the name", longest=200)
     owner = unit.consumers.get(application.consumer)
     if owner is None or not permissions.sees(actor, "get_consumer", permissions.of_consumer(owner)):
@@ -252,5 +334,5 @@ def _require_sound(unit: Unit, actor: Actor, application: RegisteredApplication)
             raise Invalid("/pins", "a pin names a major, such as 2")
 
 
-def _subject(subscription: StoredSubscription) -> str:
+def subject_of(subscription: StoredSubscription) -> str:
     return f"applications/{subscription.application}/subscriptions/{subscription.contract}/{subscription.major}"

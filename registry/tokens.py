@@ -99,7 +99,9 @@ def issue(
     return {"access_token": token, "token_type": "Bearer", "expires_in": seconds, **scope}
 
 
-def revoke(store: Store, settings: Settings, client: Client, token: str, *, now: int) -> None:
+def revoke(
+    store: Store, settings: Settings, client: Client, token: str, *, source: str | None = None, now: int
+) -> None:
     """Gateways refuse it from the next snapshot on. What is no live token needs no revoking (RFC 7009 section 2.2).
 
     Raises `OAuthError`: ``unauthorized_client`` for a token of another application, ``temporarily_unavailable``.
@@ -123,7 +125,8 @@ def revoke(store: Store, settings: Settings, client: Client, token: str, *, now:
                 retry_after=60,
             )
         unit.revoked_tokens.add(entry)
-        actor = Actor(f"application:{client.application}", "reader")
+        name = f"application:{client.application}"
+        actor = Actor(name, "reader", credential=client.credential.id, source=source)
         subject = f"applications/{client.application}/tokens/{entry.jti}"
         record(unit, actor, "token.revoke", subject, after=entry, now=now)
 

@@ -159,7 +159,7 @@ def refusal(response: httpx.Response) -> Refused:
 def _exit(status: int) -> Exit:
     if status == 401 or status >= 500:
         return Exit.UNREACHABLE
-    return Exit.REFUSED if status in (403, 409, 422) else Exit.UNREADABLE
+    return Exit.REFUSED if status in (403, 409, 410, 422) else Exit.UNREADABLE
 
 
 def _query(value: Any) -> str:

@@ -198,6 +198,7 @@ def _start(addresses: Addresses, home: Path, children: Children, stopping: Calla
             "WEIGHBRIDGE_REGISTRY_DATABASE_URL": f"sqlite:///{home / 'registry.db'}",
             "WEIGHBRIDGE_REGISTRY_ADMIN_KEY": admin_key,
             "WEIGHBRIDGE_REGISTRY_ISSUER": addresses.registry,
+            "WEIGHBRIDGE_REGISTRY_GATEWAY_URL": addresses.gateway,
         },
     )
     step(f"demo backends: five sites and the hub from {addresses.backend('HUB')} on")

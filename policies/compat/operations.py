@@ -28,6 +28,8 @@ class OperationPair:
     new: Operation | None
     flipped: bool = False
     """A webhook or a callback: the service calls, the subscriber answers."""
+    internal: tuple[bool, bool] = (False, False)
+    """Whether it is kept from partners (`policies.model.audience`), before and now."""
 
 
 @rule("operation", area="operation", action="removed", breaks=[document(_BOTH, _ONE)], safe=[document(_ONE, _BOTH)])

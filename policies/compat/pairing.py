@@ -22,6 +22,7 @@ from policies.compat.sameness import same_raw
 from policies.compat.security import SecurityPair, alternatives
 from policies.compat.shapes import canonical_value
 from policies.compat.values import Values
+from policies.model.audience import is_marked
 from policies.model.document import Document, Operation, Parameter, Payload, Response, UnresolvedReference
 from policies.model.schema import Direction
 
@@ -90,7 +91,11 @@ class Walk:
         where = Where(
             old.pointer if old else None, new.pointer if new else None, operation=named.key if named else None
         )
-        self.ledger.apply("operation", OperationPair(old, new, flipped), where)
+        internal = (
+            old is not None and is_marked(self.old, old),
+            new is not None and is_marked(self.new, new),
+        )
+        self.ledger.apply("operation", OperationPair(old, new, flipped, internal), where)
         if old is None or new is None:
             return
         request: Direction = "response" if flipped else "request"

@@ -51,6 +51,11 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     on_counter_loss: Literal["local", "open", "closed"] = "local"
     time_zone: str = "UTC"
     weights: dict[str, int] = {}
+    trial_days: int | None = None
+    """On a trial plan, how long a subscription lasts from its activation."""
+
+
+SubscriptionState = Literal["requested", "active", "suspended", "ended", "rejected", "withdrawn"]
 
 
 class Subscription(Struct, frozen=True, kw_only=True):
@@ -61,10 +66,50 @@ class Subscription(Struct, frozen=True, kw_only=True):
     plan: str
 
 
+class Rollback(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a tryout ends by itself: once the version tried was given at least `minimum` calls within `window` seconds,
+    and more than `max_percent` of them failed; or the share of those that failed is more than `max_over_base`
+    percentage points above that of the other calls, when these are `minimum` too."""
+
+    minimum: int = 20
+    window: int = 60
+    max_percent: int | None = None
+    max_over_base: int | None = None
+
+
+class Tryout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A newer `version` for `share` percent of an application's calls, drawn by request, until it is stopped or rolled
+    back. A tryout that is set up again after that has another `id`."""
+
+    id: str
+    version: str
+    share: int
+    rollback: Rollback
+
+
+class Terms(Subscription, frozen=True, kw_only=True):
+    """A subscription about which more is to be said than that it is active: `state`, `expires_at` (unix seconds; a
+    trial), `sites`, to which it is limited within the application's, and the live version of the major to which it is
+    pinned, or which it tries."""
+
+    state: SubscriptionState = "active"
+    expires_at: int | None = None
+    sites: tuple[str, ...] | None = None
+    pin: str | None = None
+    tryout: Tryout | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        return self == Terms(contract=self.contract, major=self.major, plan=self.plan)
+
+
 class Application(Struct, frozen=True, kw_only=True):
     """A caller. `sites` ``None`` means all; `pins` maps a contract to the major served when a call names none.
     `party` is passed to backends (``SUP-10021``). With `bound_tokens_only` its tokens count only where they are bound
-    to a certificate (RFC 8705 section 3)."""
+    to a certificate (RFC 8705 section 3).
+
+    `subscriptions` are those that are active without more ado; `terms` all others. They stand apart so that a gateway
+    that knows less of terms refuses such calls instead of letting all of them through."""
 
     id: str
     name: str
@@ -76,6 +121,7 @@ class Application(Struct, frozen=True, kw_only=True):
     pins: dict[str, int] = {}
     subscriptions: tuple[Subscription, ...] = ()
     bound_tokens_only: bool = False
+    terms: tuple[Terms, ...] = ()
 
 
 class ApiKey(Struct, frozen=True, kw_only=True):

@@ -64,7 +64,8 @@ class Contract(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a team registers once and publishes versions of. This is also the schema of ``contract.yaml``.
 
     `site` may differ by major: `site_by_major` (keys are majors as strings) overrides it, and an explicit ``null``
-    there means that major is not routed by site.
+    there means that major is not routed by site. `internal_extensions` are names of extensions of its documents
+    (``x-runbook``) that partners are not shown.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Contract(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     response_validation: ValidationMode = "report"
     max_body_bytes: int = 1_048_576
     idempotency: Idempotency = "hold"
+    internal_extensions: tuple[str, ...] = ()
 
     def site_parameter(self, major: int) -> SiteParameter | None:
         """The site parameter in force for one major."""

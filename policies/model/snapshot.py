@@ -116,7 +116,7 @@ def unseal(data: bytes) -> tuple[bytes, str]:
 
 
 _ALIKE = {
-    "applications": ("id", "consumer", "audience", "scopes", "sites", "subscriptions"),
+    "applications": ("id", "consumer", "audience", "scopes", "sites", "subscriptions", "terms"),
     "api_keys": ("application",),
     "subjects": ("id", "issuer", "subject", "application"),
     "certificates": ("application", "anchor", "kind"),
@@ -172,7 +172,7 @@ def faults_of(snapshot: Snapshot) -> Iterator[str]:
         if (rollout.contract, rollout.version) not in numbers:
             yield f"rollout of {rollout.contract}@{rollout.version} names no version"
     for application in snapshot.applications:
-        for subscription in application.subscriptions:
+        for subscription in (*application.subscriptions, *application.terms):
             if subscription.contract not in contracts:
                 yield f"application {application.id} subscribes to unknown contract {subscription.contract}"
             if subscription.plan not in plans:

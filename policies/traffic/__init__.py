@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from policies.model.access import Application
     from policies.model.contract import Contract, Version
     from policies.model.document import Document, Operation
+    from policies.traffic.authorize_terms import Agreed
     from policies.traffic.limit_allowance import Allowance
     from policies.traffic.limit_rate import Counters
     from policies.traffic.validate_json_bounds import JsonBounds
@@ -75,7 +76,8 @@ class Caller(Struct, frozen=True):
     """Who was authenticated: the application, the credential used (its id, never the secret), the scopes granted.
 
     `expires_at` is unix seconds: a verified credential may be remembered until then. `allowances` maps a subscribed
-    (contract, major) to what its plan allows this application.
+    (contract, major) to what its plan allows this application, where nothing more is to be asked; `terms` has the
+    subscriptions of which there is.
     """
 
     application: Application
@@ -83,6 +85,7 @@ class Caller(Struct, frozen=True):
     scopes: frozenset[str]
     expires_at: float
     allowances: Mapping[tuple[str, int], Allowance] = {}
+    terms: Mapping[tuple[str, int], Agreed] = {}
 
 
 Decision = Problem | None | Awaitable[Problem | None]

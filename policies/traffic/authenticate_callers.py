@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import tzinfo
 
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from policies.model.access import Application, Plan, Subscription
 from policies.traffic import Caller, Problem
+from policies.traffic.authorize_terms import Agreed, agreed, narrowed
 from policies.traffic.limit_allowance import Allowance, has_quota
 
 ANONYMOUS_PLAN = "anonymous"
@@ -19,6 +20,9 @@ ANONYMOUS_PLAN = "anonymous"
 MOST_PEERS = 10_000
 """Addresses without credentials that are remembered; what they have used is not forgotten with them."""
 REALM = 'Bearer realm="weighbridge"'
+
+
+Line = tuple[str, int]
 
 
 class Callers:
@@ -34,7 +38,7 @@ class Callers:
         self._applications = {application.id: application for application in applications}
         self._plans = {plan.name: plan for plan in plans}
         self._anonymous = self._plans.get(ANONYMOUS_PLAN)
-        self._allowances: dict[str, dict[tuple[str, int], Allowance]] = {}
+        self._allowances: dict[str, tuple[dict[Line, Allowance], dict[Line, Agreed]]] = {}
 
     def application(self, id_: str) -> Application | None:
         return self._applications.get(id_)
@@ -55,11 +59,14 @@ class Callers:
         granted = frozenset(application.scopes)
         if scopes is not None:
             granted &= scopes
-        allowances = self._of(application)
+        allowances, terms = self._of(application)
         if sites is not None:
             kept = sites if application.sites is None else sites & frozenset(application.sites)
             application = replace(application, sites=tuple(sorted(kept)))
-        return Caller(application, credential, granted, expires_at, allowances)
+        made = Caller(application, credential, granted, expires_at, allowances)
+        if terms:
+            force_setattr(made, "terms", {line: narrowed(agreed, made) for line, agreed in terms.items()})
+        return made
 
     def anonymous(self, subject: str) -> Allowance | None:
         """What a caller without subscription may do where no credentials are asked for."""
@@ -72,16 +79,19 @@ class Callers:
             known = self._peers[subject] = Allowance(self._anonymous, subject, zones=self._zones)
         return known
 
-    def _of(self, application: Application) -> dict[tuple[str, int], Allowance]:
+    def _of(self, application: Application) -> tuple[dict[Line, Allowance], dict[Line, Agreed]]:
+        """What its plans allow, without and with terms. Suspending a subscription gives no quota back: it stays one of
+        those that share the plan."""
         known = self._allowances.get(application.id)
         if known is None:
             by_plan: dict[str, list[Subscription]] = {}
-            for subscription in application.subscriptions:
+            for subscription in (*application.subscriptions, *application.terms):
                 by_plan.setdefault(subscription.plan, []).append(subscription)
-            known = {}
+            allowances: dict[Line, Allowance] = {}
             for name, subscriptions in by_plan.items():
-                known |= self._share(self._plans[name], application.id, subscriptions)
-            self._allowances[application.id] = known
+                allowances |= self._share(self._plans[name], application.id, subscriptions)
+            terms = {(t.contract, t.major): agreed(t, allowances.pop((t.contract, t.major))) for t in application.terms}
+            known = self._allowances[application.id] = allowances, terms
         return known
 
     def _share(self, plan: Plan, application: str, on: list[Subscription]) -> dict[tuple[str, int], Allowance]:

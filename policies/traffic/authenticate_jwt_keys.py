@@ -9,13 +9,14 @@ for encryption and weak keys are left out, and a set that holds symmetric keys o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 import jwt
 from jwt.algorithms import Algorithm, get_default_algorithms
 from msgspec import Struct
 
+from policies.model.access import Issuer
 from policies.model.document import digest
 from policies.traffic.authenticate_jwt_reading import InvalidToken, decode, members
 from policies.traffic.authenticate_jwt_weak import weak_edwards, weak_rsa
@@ -154,3 +155,15 @@ def _weakness(kind: str, curve: str, numbers: Mapping[str, bytes]) -> str | None
     if kind == "RSA":
         return weak_rsa(int.from_bytes(numbers["n"]), int.from_bytes(numbers["e"]))
     return weak_edwards(curve, numbers["x"]) if kind == "OKP" else None
+
+
+class EmbeddedKeys:
+    """A set that came with the snapshot. Raises `InvalidKeys`."""
+
+    __slots__ = ("keys",)
+
+    def __init__(self, issuer: Issuer) -> None:
+        self.keys: Keys = prepare(issuer.jwks if issuer.jwks is not None else {"keys": []})
+
+    def refresh(self) -> Awaitable[None] | None:
+        return None

@@ -35,6 +35,14 @@ def scopes_needed(alternative: Iterable[Requirement]) -> frozenset[str] | None:
     return frozenset(needed)
 
 
+def may_call(operation: Operation, scopes: frozenset[str]) -> bool:
+    """Whether a subscriber with these scopes satisfies any of the operation's alternatives."""
+    if operation.security is None or allows_anonymous(operation):
+        return True
+    needed = [scopes_needed(alternative) for alternative in operation.security]
+    return any(alternative is not None and alternative <= scopes for alternative in needed)
+
+
 class AuthorizeScopes:
     __slots__ = ("_alternatives", "_first", "_problem")
     phase = Phase.AUTHORIZE

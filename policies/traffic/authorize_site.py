@@ -144,7 +144,7 @@ def authorize_site(facts: RouteFacts) -> Policy | None:
     index = 0
     if parameter is not None:
         declared = [p for p in facts.operation.parameters if p.place == parameter.place]
-        named = [p for p in declared if _same(parameter, p.name)]
+        named = [p for p in declared if is_site(parameter, p.name)]
         if not named:
             parameter = None
         elif parameter.place == "path":
@@ -168,7 +168,8 @@ def template_names(template: str) -> list[str]:
     return [part.partition("}")[0] for part in template.split("{")[1:]]
 
 
-def _same(parameter: SiteParameter, name: str) -> bool:
+def is_site(parameter: SiteParameter, name: str) -> bool:
+    """Whether a parameter of this name, standing where the contract says, carries the site."""
     if parameter.place == "header":
         return parameter.name.lower() == name.lower()
     return parameter.name == name

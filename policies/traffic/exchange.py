@@ -18,6 +18,7 @@ class Exchange:
 
     __slots__ = (
         "allowance",
+        "arm",
         "body",
         "caller",
         "certificate",
@@ -90,6 +91,8 @@ class Exchange:
         """The part of `path` that the version's templates match: what is appended to the upstream's address."""
         self.operation_id: str = ""
         self.version: str = ""
+        self.arm: Any = None
+        """Where the outcome counts while the application tries a version: `gateway.tryouts.Arm`."""
         self.parameters: tuple[str, ...] = ()
         """Raw (percent-encoded) path segments, in the order of the template's parameters."""
         # written by the phases

@@ -18,22 +18,27 @@ class Retired:
     __slots__ = ("_problem",)
     phase = Phase.VALIDATE
 
-    def __init__(self, contract: str, major: int, number: str, successor: int | None) -> None:
-        detail = f"{contract} {number} was retired."
-        extensions: dict[str, object] = {"version": number}
-        if successor is not None:
-            detail += f" Use v{successor}: /{contract}/v{successor}."
-            extensions["successor"] = f"/{contract}/v{successor}"
-        self._problem = Problem(
-            status=410,
-            slug="version-retired",
-            title=f"{contract} v{major} is retired",
-            detail=detail,
-            extensions=extensions,
-        )
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
 
     def decide(self, exchange: Exchange) -> Decision:
         return self._problem
+
+
+def retired(contract: str, major: int, number: str, successor: int | None) -> Problem:
+    """What is said of a version that was retired, whoever asks."""
+    detail = f"{contract} {number} was retired."
+    extensions: dict[str, object] = {"version": number}
+    if successor is not None:
+        detail += f" Use v{successor}: /{contract}/v{successor}."
+        extensions["successor"] = f"/{contract}/v{successor}"
+    return Problem(
+        status=410,
+        slug="version-retired",
+        title=f"{contract} v{major} is retired",
+        detail=detail,
+        extensions=extensions,
+    )
 
 
 class Blocked:
@@ -67,7 +72,7 @@ def validate_lifecycle(facts: RouteFacts) -> Policy | None:
     """
     version = facts.version
     if version.stage is Stage.RETIRED:
-        return Retired(facts.contract.name, version.major, version.number, facts.successor)
+        return Retired(retired(facts.contract.name, version.major, version.number, facts.successor))
     if version.block is not None:
         return Blocked(f"{facts.contract.name} v{version.major} is blocked", version.block)
     return None

@@ -29,7 +29,7 @@ from starlette.types import ASGIApp
 
 from policies.model.document import escape
 from registry.api import plain_routes, problems
-from registry.api.desk import DESK, REQUEST_ID, Answer, Call, Desk
+from registry.api.desk import CALLER, DESK, REQUEST_ID, Answer, Call, Desk
 from registry.api.guard import Guard
 from registry.api.handlers import HANDLERS
 from registry.documents import InvalidDocument
@@ -83,7 +83,7 @@ def _endpoint(handler: Callable[..., Any]) -> Callable[..., Any]:
         given.pop("user", None)
         body = given.pop("body", None)
         named = {"from_" if name == "from" else name: value for name, value in given.items()}
-        return Call(desk, actor, body, request.headers, desk.now()), named
+        return Call(desk, actor, body, request.headers, desk.now(), request.scope.get(CALLER)), named
 
     if asyncio.iscoroutinefunction(handler):
 

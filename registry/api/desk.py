@@ -16,10 +16,12 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
+from policies.traffic import Caller
 from registry import operators, sealing
 from registry.api.feed import Feed
 from registry.attempts import Attempts
 from registry.audit import Actor, Saved
+from registry.consuming import Readings
 from registry.sealing import Keyring
 from registry.settings import Settings
 from registry.store import Store
@@ -27,6 +29,7 @@ from registry.store import Store
 DESK = "weighbridge.desk"
 REQUEST_ID = "weighbridge.request-id"
 ACTOR = "weighbridge.actor"
+CALLER = "weighbridge.caller"
 PEER = "weighbridge.peer"
 """Keys of the ASGI scope; the last is who connected (host and port), where ``client`` is who asks by way of a proxy."""
 
@@ -38,6 +41,7 @@ class Desk:
         self.clock = clock
         self.feed = Feed(store)
         self.attempts = Attempts()
+        self.readings = Readings(store)
 
     @cached_property
     def keyring(self) -> Keyring:
@@ -59,13 +63,15 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`body` is parsed JSON, or bytes for other media types, or ``None``."""
+    """`body` is parsed JSON, or bytes for other media types, or ``None``. `caller` is the application that asks about
+    itself (`policies.governance.OWN`); then the actor is it, too."""
 
     desk: Desk
     actor: Actor
     body: Any
     headers: Mapping[str, str]
     now: int
+    caller: Caller | None = None
 
     @property
     def store(self) -> Store:

@@ -84,7 +84,10 @@ class Issuer:
 
     async def _revoke(self, request: Request, form: Form) -> Response:
         client = await self._client(request, form)
-        await run_in_threadpool(tokens.revoke, self._store, self._settings, client, form["token"], now=self._desk.now())
+        source = request.client.host if request.client else None
+        await run_in_threadpool(
+            tokens.revoke, self._store, self._settings, client, form["token"], source=source, now=self._desk.now()
+        )
         return Response(headers=_NO_STORE)
 
     async def _introspect(self, request: Request, form: Form) -> Response:

@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
 import orjson
 import structlog
 from starlette.exceptions import HTTPException
 
+from policies import traffic
 from registry.api.wire import publication
 from registry.documents import InvalidDocument
-from registry.errors import Invalid, RegistryError, Rejected, Unauthenticated
+from registry.errors import Invalid, Refused, RegistryError, Rejected, Unauthenticated
 
 MEDIA_TYPE = "application/problem+json"
 TYPES = "https://weighbridge.example/problems/"
@@ -91,6 +93,8 @@ def of(error: Exception, request_id: str) -> Problem:
             for fault in error.faults
         ]
         return Problem(422, "document-invalid", "The document is not acceptable", str(error), errors=faults)
+    if isinstance(error, Refused):
+        return _of_policy(error.problem)
     if isinstance(error, RegistryError):
         return _of_registry(error)
     if isinstance(error, HTTPException):  # connexion's and starlette's own
@@ -118,3 +122,16 @@ def _of_registry(error: RegistryError) -> Problem:
     if error.status == 503:
         headers["Retry-After"] = "1"
     return Problem(error.status, error.slug, error.title, error.detail, headers=headers, errors=errors)
+
+
+def _of_policy(problem: traffic.Problem) -> Problem:
+    """What the gateway would say, in its words."""
+    return Problem(
+        problem.status,
+        problem.slug,
+        problem.title,
+        problem.detail,
+        headers=dict(problem.headers),
+        errors=[msgspec.to_builtins(fault) for fault in problem.errors] or None,
+        extensions=problem.extensions,
+    )

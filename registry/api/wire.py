@@ -28,8 +28,8 @@ S = TypeVar("S", bound=Struct)
 
 RULES = "/v1/rules/"
 _INSTANTS = frozenset(
-    "approved_at at compiled_at created_at deprecated_at expires_at last_at last_called_at last_used_at published_at "
-    "retired_at revoked_at signs_from submitted_at sunset_at until".split()
+    "approved_at at compiled_at created_at deprecated_at expires_at last_at last_called_at last_used_at moved_at "
+    "published_at retired_at revoked_at signs_from submitted_at sunset_at until".split()
 )
 _FOREIGN = frozenset({"witness", "jwks", "public_jwk"})
 _PLACE = re.compile(r"^(.*?)(?: - at `(?:key in )?\$(.*)`)?$", re.DOTALL)

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from policies.model.document import escape
-from registry.documents.grammar import SECTIONS, Place, children, is_reference
+from policies.model.grammar import SECTIONS, Place, children, is_reference
 from registry.documents.reading import InvalidDocument, Limits, Source, SourceFault
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//|/|\\")

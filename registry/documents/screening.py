@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from policies.model.document import METHODS, Document, escape
+from policies.model.grammar import IN_PLACE, Place, children, is_reference
 from registry.documents.bundling import canonical_pointer
-from registry.documents.grammar import IN_PLACE, Place, children, is_reference
 
 DIALECTS = frozenset({"https://json-schema.org/draft/2020-12/schema", "https://spec.openapis.org/oas/3.1/dialect/base"})
 _FORBIDDEN = {

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from policies.findings import Waiver
 from policies.governance import Role
-from policies.model.access import Issuer
+from policies.model.access import Issuer, SubscriptionState, Terms, Tryout
 from policies.model.contract import Audience, Contact, Version
 
 CredentialKind = Literal["api-key", "client-secret", "subject", "public-key", "certificate"]
@@ -168,8 +168,21 @@ class StoredRevocation(Struct, frozen=True, kw_only=True):
     expires_at: int
 
 
+class RolledBack(Struct, frozen=True, kw_only=True):
+    """Why a tryout ended by itself: calls and failures within its window, of those that tried the version and of the
+    others."""
+
+    version: str
+    tryout: str
+    at: int
+    reason: str
+    tried: tuple[int, int]
+    base: tuple[int, int]
+
+
 class StoredSubscription(Struct, frozen=True, kw_only=True):
-    """application x contract major x plan, since when."""
+    """application x contract major x plan, since when. `created_by` asked for it, or made it without being asked;
+    `moved_by` brought it into its `state`, for that `reason`. `policies.subscribing` says what leads where."""
 
     application: str
     contract: str
@@ -177,6 +190,20 @@ class StoredSubscription(Struct, frozen=True, kw_only=True):
     plan: str
     created_at: int
     created_by: str
+    state: SubscriptionState = "active"
+    sites: tuple[str, ...] | None = None
+    expires_at: int | None = None
+    moved_at: int | None = None
+    moved_by: str | None = None
+    reason: str | None = None
+    pin: str | None = None
+    tryout: Tryout | None = None
+    rolled_back: RolledBack | None = None
+    """How the tryout before ended, until the next one begins."""
+
+    def as_terms(self) -> Terms:
+        """What crosses to gateways."""
+        return Terms(**{name: getattr(self, name) for name in Terms.__struct_fields__})
 
 
 class StoredIssuer(Issuer, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -239,7 +266,8 @@ class SigningKey(Struct, frozen=True, kw_only=True):
 
 class AuditEntry(Struct, frozen=True, kw_only=True):
     """One change. `subject` is a path (``contracts/shipment/versions/1.1.0``); `before`/`after` hold what changed;
-    `hash` is over the row and the one before (`registry.chain`)."""
+    `credential` is the id of what the actor showed and `source` the address it came from; `hash` is over the row and
+    the one before (`registry.chain`)."""
 
     seq: int
     at: int
@@ -250,6 +278,8 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     before: dict[str, Any] | None = None
     after: dict[str, Any] | None = None
     reason: str | None = None
+    credential: str | None = None
+    source: str | None = None
     revision: int
     hash: str = ""
 

@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tests.bench import load, ours, peers
+from tests.bench import framework_peers, load, ours, peers
 from tests.bench.load import Candidate, Point
 from tests.bench.running import NATIVE, ROOT, free_ports, nginx, start, started
 
@@ -76,6 +76,12 @@ def _candidates(stack: ExitStack, folder: Path, identity: ours.Identity) -> Iter
         config = folder / f"{name}.cfg"
         config.write_text(peers.haproxy(folder, at, backend, remembers=remembers))
         yield started(stack, name, ["haproxy", "-db", "-q", "-f", str(config)], at, False)
+    if framework_peers.is_there():
+        (port,) = free_ports(1)
+        command = framework_peers.express(folder, ROOT / "build" / "express", port, backend)
+        yield started(stack, "express", command, port, True)
+    (port,) = free_ports(1)
+    yield started(stack, "starlette", framework_peers.starlette(folder, port, backend), port, True)
     command = [sys.executable, "-m", "weighbridge", "gateway"]
     snapshot = ours.snapshot(identity, f"http://127.0.0.1:{backend}")
     for name, source in ((OURS, ROOT), (COMPILED, NATIVE)):

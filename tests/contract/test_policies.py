@@ -14,6 +14,7 @@ from gateway.binding import ANNOUNCE, CHAIN, RETIRED_CHAIN
 from policies import catalog
 from policies.model.contract import Block
 from policies.traffic import Binder, Phase
+from policies.traffic.authorize_audience import authorize_audience
 from policies.traffic.validate_lifecycle import validate_lifecycle
 from tests.unit.policies.traffic.facts import contract, document, facts, version
 
@@ -35,7 +36,7 @@ GOVERNED = facts(
     ),
     contract=contract(),
 )
-BLOCKED = facts(document({}), version=version(block=Block(reason="r")))
+BLOCKED = facts(document({"x-internal": True}), version=version(block=Block(reason="r")))
 
 
 def module(name: str) -> ModuleType:
@@ -69,7 +70,7 @@ def test_a_policy_is_named_like_its_file_and_explains_itself(entry: catalog.Entr
 
 @pytest.mark.parametrize("binder", [*CHAIN, *ANNOUNCE], ids=lambda binder: binder.__name__)
 def test_a_bound_policy_knows_its_phase_and_keeps_nothing_of_an_exchange(binder: Binder) -> None:
-    bound = binder(BLOCKED if binder is validate_lifecycle else GOVERNED)
+    bound = binder(BLOCKED if binder in (authorize_audience, validate_lifecycle) else GOVERNED)
     assert bound is not None
     assert bound.phase is Phase[binder.__name__.partition("_")[0].upper()]
     assert not hasattr(bound, "__dict__"), "slots only: state is bound at load"

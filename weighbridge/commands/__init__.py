@@ -16,6 +16,14 @@ FormatOption = Annotated[Format, typer.Option("--format", help="text for people,
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen, change nothing.")]
 
 
+def major_of(reference: str) -> tuple[str, str]:
+    """``shipment@1`` -> ``("shipment", "1")``: what is subscribed to is a major."""
+    contract, major = split_reference(reference)
+    if major is None or not major.isdigit():
+        raise CommandError(f"subscriptions are to a major: {contract}@1")
+    return contract, major
+
+
 def split_reference(reference: str) -> tuple[str, str | None]:
     """``shipment@1.1.0`` -> ``("shipment", "1.1.0")``; the version may be a major, or absent."""
     contract, _, number = reference.partition("@")

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from weighbridge.commands import FormatOption, split_reference
+from weighbridge.commands import DryRun, FormatOption, major_of
 from weighbridge.commands.contracts import day, minute
 from weighbridge.commands.keys import read_public_key
+from weighbridge.commands.subscribing import terms_of
 from weighbridge.errors import CommandError, Exit
 from weighbridge.printing import Format, out, say_json, table
 
@@ -54,8 +55,11 @@ def show(application: Application, format: FormatOption = Format.TEXT) -> int:
     out.print(f"sites   {'all' if held.get('sites') is None else ', '.join(held['sites'])}")
     out.print(f"scopes  {' '.join(held['scopes'])}")
     table(
-        ("subscription", "plan"),
-        ((f"{s['contract']} v{s['major']}", s["plan"]) for s in subscriptions),
+        ("subscription", "plan", "state", "sites", "expires"),
+        (
+            (f"{s['contract']} v{s['major']}", s["plan"], s["state"], s["sites"] or "all", minute(s["expires_at"]))
+            for s in subscriptions
+        ),
         empty="no subscriptions",
     )
     table(
@@ -115,7 +119,7 @@ def create(
         say_json(held)
     else:
         out.print(f"application [bold]{application}[/] of {consumer}")
-        out.print(f"next: weighbridge apps subscribe {application} CONTRACT@MAJOR --plan PLAN", style="dim")
+        out.print(f"next: weighbridge apps request {application} CONTRACT@MAJOR --plan PLAN", style="dim")
     return Exit.OK
 
 
@@ -124,17 +128,53 @@ def subscribe(
     application: Application,
     contract: Annotated[str, typer.Argument(metavar="CONTRACT@MAJOR")],
     plan: Annotated[str, typer.Option(help="Plan whose limits apply.")],
+    site: Annotated[
+        list[str] | None, typer.Option(help="Limit it to a site; repeat for more. Without, they stay as they are.")
+    ] = None,
+    all_sites: Annotated[bool, typer.Option("--all-sites", help="Lift such a limit.")] = False,
+    until: Annotated[str | None, typer.Option(help="Day or instant of its end, such as a longer trial.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why; the consumer reads it.")] = None,
+    dry_run: DryRun = False,
     format: FormatOption = Format.TEXT,
 ) -> int:
-    """Subscribe an application to a contract's major on a plan."""
-    name, major = split_reference(contract)
-    if major is None or not major.isdigit():
-        raise CommandError(f"subscriptions are to a major: {name}@1")
-    held = _client().put(f"/v1/applications/{application}/subscriptions/{name}/{major}", {"plan": plan})
+    """Subscribe an application to a contract's major without being asked, or change its plan, sites or end."""
+    name, major = major_of(contract)
+    if site and all_sites:
+        raise CommandError("--site limits and --all-sites lifts the limit: give one of them")
+    body: dict[str, Any] = {"plan": plan} | ({"sites": site or None} if site or all_sites else {})
+    body |= {key: value for key, value in (("expires_at", until), ("reason", reason)) if value is not None}
+    held = _client().put(f"/v1/applications/{application}/subscriptions/{name}/{major}", body, dry_run=dry_run or None)
     if format is Format.JSON:
         say_json(held)
     else:
-        out.print(f"{application} may call [bold]{name} v{major}[/] on plan {plan}")
+        may = {"active": "may call", "suspended": "is suspended, and may not call"}[held["state"]]
+        would = "would be saved: " if dry_run else ""
+        out.print(f"{would}{application} {may} [bold]{name} v{major}[/] on plan {plan}{terms_of(held)}")
+    return Exit.OK
+
+
+@apps.command("request")
+def request(
+    application: Application,
+    contract: Annotated[str, typer.Argument(metavar="CONTRACT@MAJOR")],
+    plan: Annotated[str, typer.Option(help="The plan that is asked for.")],
+    site: Annotated[list[str] | None, typer.Option(help="For this site only; repeat for more.")] = None,
+    reason: Annotated[str | None, typer.Option(help="What for; who approves reads it.")] = None,
+    dry_run: DryRun = False,
+    format: FormatOption = Format.TEXT,
+) -> int:
+    """Ask the owner of a contract for a subscription."""
+    name, major = major_of(contract)
+    body: dict[str, Any] = {"contract": name, "major": int(major), "plan": plan, "sites": site or None}
+    held = _client().post(
+        f"/v1/applications/{application}/subscriptions", body | {"reason": reason}, dry_run=dry_run or None
+    )
+    if format is Format.JSON:
+        say_json(held)
+    else:
+        asked = "would ask" if dry_run else "asked"
+        out.print(f"{application} {asked} for [bold]{name} v{major}[/] on plan {plan}{terms_of(held)}")
+        out.print(f"its owner answers: weighbridge subscriptions approve {application} {name}@{major}", style="dim")
     return Exit.OK
 
 

@@ -42,8 +42,8 @@ def audit(
         say_json(rows)
     else:
         table(
-            ("at", "who", "action", "subject", "revision", "reason"),
-            ((r["at"], r["actor"], r["action"], r["subject"], r.get("revision"), r.get("reason")) for r in rows),
+            ("at", "who", "from", "action", "subject", "revision", "reason"),
+            ((*(r[n] for n in ("at", "actor", "source", "action", "subject", "revision")), r["reason"]) for r in rows),
             empty=f"nothing is recorded about {subject}" if subject else "nothing has happened yet",
         )
     return Exit.OK

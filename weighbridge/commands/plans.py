@@ -64,6 +64,8 @@ def show(plan: Name, format: FormatOption = Format.TEXT) -> int:
     out.print(f"at once        {held['max_concurrent'] or 'any number of calls'}")
     out.print(f"counters lost  {held['on_counter_loss']}")
     out.print(f"time zone      {held['time_zone']}")
+    if held["trial_days"]:
+        out.print(f"trial          {held['trial_days']} d from approval, then the subscription expires")
     table(
         ("limit", "admits", "of"),
         ((one["name"], admits(one, held["time_zone"]), one["operations"] or "all calls") for one in held["limits"]),

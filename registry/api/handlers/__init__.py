@@ -10,7 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from registry.api.handlers import access, contracts, credentials, governance, judging, log, signing, usage, versions
+from registry.api.handlers import (
+    access,
+    consuming,
+    contracts,
+    credentials,
+    governance,
+    judging,
+    log,
+    signing,
+    subscribing,
+    usage,
+    versions,
+)
 
-MODULES = (access, contracts, credentials, governance, judging, log, signing, usage, versions)
+MODULES = (access, consuming, contracts, credentials, governance, judging, log, signing, subscribing, usage, versions)
 HANDLERS: dict[str, Callable[..., Any]] = {name: getattr(module, name) for module in MODULES for name in module.__all__}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from policies.model.access import Plan
+from policies.model.access import Plan, SubscriptionState
 from registry import credentials, plans, subscriptions
 from registry.api.desk import GONE, Answer, Call, saved
 from registry.api.handlers.credentials import CERTIFICATE_MEMBERS, register_certificate, shown
+from registry.api.handlers.subscribing import sites_of
 from registry.api.wire import decode, moment, page, plain
 from registry.errors import Invalid
 from registry.store.records import Consumer, RegisteredApplication
@@ -148,20 +149,27 @@ def list_subscriptions(
     application: str | None = None,
     contract: str | None = None,
     major: int | None = None,
+    state: SubscriptionState | None = None,
     limit: int = 50,
     cursor: str | None = None,
 ) -> Answer:
     with call.store.read() as unit:
         found = subscriptions.subscriptions(
-            unit, application=application, contract=contract, major=major, reader=call.actor
+            unit, application=application, contract=contract, major=major, state=state, reader=call.actor
         )
     return Answer(page(found, lambda s: f"{s.application}/{s.contract}/{s.major:06}", plain, limit, cursor))
 
 
 def put_subscription(call: Call, *, application: str, contract: str, major: int, dry_run: bool = False) -> Answer:
+    body = call.body
+    given: dict[str, Any] = {"reason": body.get("reason")}
+    if "sites" in body:
+        given["sites"] = sites_of(body)
+    if "expires_at" in body:
+        given["expires_at"] = moment(body["expires_at"], "/expires_at")
     with call.store.write() as unit:
         made = subscriptions.subscribe(
-            unit, call.actor, application, contract, major, call.body["plan"], dry_run=dry_run, now=call.now
+            unit, call.actor, application, contract, major, body["plan"], **given, dry_run=dry_run, now=call.now
         )
     return saved(made, plain)
 

@@ -79,7 +79,7 @@ def test_the_example_names_every_variable_and_holds_no_secret() -> None:
     lines = (DOCKER / ".env.example").read_text(encoding="utf-8").splitlines()
     example = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
     assert example.keys() == used
-    assert {name for name, value in example.items() if value} == {"WEIGHBRIDGE_ISSUER"}
+    assert {name for name, value in example.items() if value} == {"WEIGHBRIDGE_ISSUER", "WEIGHBRIDGE_GATEWAY_URL"}
     assert all(value not in text for value in SECRETS.values())
 
 

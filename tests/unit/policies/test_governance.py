@@ -68,6 +68,7 @@ def test_only_a_reader_and_an_auditor_change_nothing_at_all() -> None:
         "whoami",
         "get_snapshot",
         "report_usage",
+        "report_rollback",
     }
 
 
@@ -81,7 +82,8 @@ def test_a_maintainer_may_all_that_a_member_may_and_these() -> None:
         "list_operators", "get_operator", "create_operator", "revoke_operator",
         "publish_version.approve", "approve_waiver",
         "move_version.retire", "move_version.block", "move_version.unblock",
-        "put_subscription", "delete_subscription",
+        "put_subscription", "delete_subscription", "move_subscription", "move_subscription.approve",
+        "move_subscription.reject", "move_subscription.suspend", "move_subscription.resume", "move_subscription.end",
     }  # fmt: skip
 
 

@@ -80,6 +80,7 @@ UPSTREAM = "http://127.0.0.1/x"
         ("/upstreams/a/url", _with(upstreams={"a": Upstream(url="http://0xa9fea9fe/")})),
         ("/upstreams/a/url", _with(upstreams={"a": Upstream(url="http://224.0.0.1/")})),
         ("/upstreams/a/url", _with(upstreams={"a": Upstream(url="file:///etc/passwd")})),
+        ("/internal_extensions/0", _with(internal_extensions=("runbook",))),
         ("/upstreams/a/url", _with(upstreams={"a": Upstream(url="ftp://host/x")})),
         ("/upstreams/a/url", _with(upstreams={"a": Upstream(url="http:///x")})),
         ("/upstreams/a/url", _with(upstreams={"a": Upstream(url="http://host:99999/x")})),

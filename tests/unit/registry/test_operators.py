@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from registry import audit, operators
@@ -13,12 +15,16 @@ KEY = "bootstrap-key-for-tests"
 
 
 def test_the_bootstrap_key_is_an_admin(unit: Unit) -> None:
-    assert operators.authenticate(unit, KEY, admin_key=KEY, now=NOW) == Actor("bootstrap-admin", "admin")
+    assert operators.authenticate(unit, KEY, admin_key=KEY, now=NOW) == Actor(
+        "bootstrap-admin", "admin", credential="bootstrap-key"
+    )
 
 
 def test_an_operator_is_known_by_the_key_and_only_by_the_whole_key(unit: Unit) -> None:
     issued = operators.create_operator(unit, ADMIN, name="mia", role="member", team="stock-team", now=NOW)
-    assert operators.authenticate(unit, issued.key, admin_key=KEY, now=NOW) == MEMBER
+    assert operators.authenticate(unit, issued.key, admin_key=KEY, now=NOW) == replace(
+        MEMBER, credential=issued.operator.id
+    )
     prefix, id_, secret = issued.key.split("_")
     for wrong in ("", issued.key[:-1], issued.key + "0", f"{prefix}_{id_}_{'0' * 64}", f"wbk_{id_}_{secret}", "é", KEY):
         with pytest.raises(Unauthenticated) as caught:
