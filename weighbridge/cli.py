@@ -51,7 +51,7 @@ CHAPTERS = (
     ("Run", "up registry gateway backends"),
     ("Judge, without a registry", "lint diff explain"),
     ("Contracts and their life", "contracts versions apply publish verify submit deprecate retire block unblock"),
-    ("Who may call", "apps plans token tokens keygen issuers anchors signing-keys"),
+    ("Who may call", "apps subscriptions plans token tokens keygen issuers anchors signing-keys"),
     ("Who governs, and what happened", "operators audit"),
     ("Watch", "top usage snapshot"),
 )

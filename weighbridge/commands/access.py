@@ -137,7 +137,7 @@ def subscribe(
     dry_run: DryRun = False,
     format: FormatOption = Format.TEXT,
 ) -> int:
-    """Subscribe an application to a contract's major without being asked, or change its plan, sites or end."""
+    """Subscribe an application to a contract's major. Without being asked; or change its plan, sites or end."""
     name, major = major_of(contract)
     if site and all_sites:
         raise CommandError("--site limits and --all-sites lifts the limit: give one of them")
