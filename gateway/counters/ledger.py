@@ -11,7 +11,6 @@ counters, and then the plan says what happens.
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from typing import NamedTuple
 
 import structlog
 
+from gateway.shared_file import open_shared
 from policies.traffic.limit_rate import CountersLost
 
 FILE = "quotas.sqlite"
@@ -162,7 +162,9 @@ class Ledger:
     # -- in the thread ----------------------------------------------------------------------------------------------
 
     def _transact(self, asks: list[Ask]) -> list[Grant]:
-        database = self._database or self._open()
+        database = self._database
+        if database is None:
+            database = self._database = open_shared(self.path, _SCHEMA, busy_seconds=BUSY_SECONDS)
         database.execute("BEGIN IMMEDIATE")
         try:
             self._prune(database)
@@ -172,23 +174,6 @@ class Ledger:
             self._shut()
             raise
         return grants
-
-    def _open(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        except FileExistsError:  # to open and close one that is in use would drop this process's locks on it
-            pass
-        database = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        try:
-            _write_ahead(database)
-            database.execute("PRAGMA synchronous = FULL")  # a lease that the power took back would be taken twice
-            database.execute(_SCHEMA)
-        except BaseException:
-            database.close()
-            raise
-        self._database = database
-        return database
 
     def _prune(self, database: sqlite3.Connection) -> None:
         now = self._wall()
@@ -200,20 +185,6 @@ class Ledger:
         database, self._database = self._database, None
         if database is not None:
             database.close()
-
-
-def _write_ahead(database: sqlite3.Connection) -> None:
-    """The first to open the file makes it so; those who come in the same moment are turned away at once, whatever their
-    patience is otherwise, and may simply ask again."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            database.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.005)
 
 
 def _settle(database: sqlite3.Connection, ask: Ask) -> Grant:

@@ -9,7 +9,6 @@ hold over a restart.
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
@@ -19,6 +18,7 @@ from pathlib import Path
 import structlog
 
 from gateway.idempotency import FREE_TO_RESEND, AnswersLost, Claim, Ending, Found, State
+from gateway.shared_file import open_shared
 
 BUSY_MILLISECONDS = 2000
 """A transaction of another worker takes a few; one that takes longer has met a disk that hangs."""
@@ -130,7 +130,7 @@ class SqliteAnswers:
     def _transact(self, batch: list[_Work]) -> list[Found | None]:
         """All of it is on the disk when this returns, or none of it."""
         if self._file is None:
-            self._file = self._open()
+            self._file = open_shared(self._path, _TABLE, busy_seconds=BUSY_MILLISECONDS / 1000)
         file = self._file
         now = self._clock()
         try:
@@ -144,21 +144,6 @@ class SqliteAnswers:
             self._close()  # rolls back; the next one starts from the file
             raise
         return results
-
-    def _open(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))  # answers are for nobody else to read
-        file = sqlite3.connect(
-            self._path, timeout=BUSY_MILLISECONDS / 1000, isolation_level=None, check_same_thread=False
-        )
-        try:
-            file.execute("PRAGMA journal_mode = WAL")
-            file.execute("PRAGMA synchronous = FULL")
-            file.executescript(_TABLE)
-        except sqlite3.Error:
-            file.close()
-            raise
-        return file
 
     def _close(self) -> None:
         file, self._file = self._file, None
