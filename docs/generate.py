@@ -59,7 +59,8 @@ def settings_page() -> str:
     for title, (prefix, path) in SETTINGS.items():
         lines += [f"## {title}", "", "| variable | default | meaning |", "|---|---|---|"]
         for name, default, text in fields(ROOT / path):
-            lines.append(f"| `{prefix}{name.upper()}` | `{default or ' '}` | {_cell(text)} |")
+            told = "none" if default in ("", "()") else f"`{default}`"
+            lines.append(f"| `{prefix}{name.upper()}` | {told} | {_cell(text)} |")
         lines.append("")
     return "\n".join(lines)
 

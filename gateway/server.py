@@ -21,6 +21,7 @@ import socket
 import tempfile
 import time
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +43,14 @@ from gateway.settings import Settings
 from gateway.sink import Sink
 from gateway.snapshots import Snapshots
 from gateway.telemetry import Telemetry
-from gateway.tls import InvalidCertificate, tls_context
+from gateway.tls import InvalidCertificate, tls_context, valid_until
 from gateway.totals import Totals
 from gateway.worker import Worker
 from policies.outgoing import Networks
 
 CANNOT_START = 2
 RESTART_SECONDS = 1.0
+SHORT_OF_EXPIRY = timedelta(days=14)
 OWN_FILES = 64
 """Descriptors of a worker that are neither a client's nor an upstream's."""
 PARENT_SECONDS = 0.1
@@ -392,6 +394,10 @@ def _describe(
 def _say_hello(settings: Settings, place: Place) -> None:
     host, port = place.listener.getsockname()[:2]
     _log.info("listening", host=host, port=port, workers=settings.workers)
+    until = valid_until(settings)
+    if until is not None and (left := until - datetime.now(UTC)) < SHORT_OF_EXPIRY:
+        event = "the TLS certificate has expired" if left <= timedelta() else "the TLS certificate expires soon"
+        _log.warning(event, file=str(settings.tls_certificate), until=until.isoformat())
     if settings.workers > 1 and settings.counters_url.startswith("memory:"):
         _log.warning(
             "each worker counts rates for itself: they hold per worker, only quotas are counted together; "

@@ -6,13 +6,14 @@ own body cap comes with the snapshot.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from policies.model.networks import listed
 from policies.outgoing import Networks
 
 
@@ -38,7 +39,7 @@ class Settings(BaseSettings):
     tls_client_certificates: Literal["auto", "off", "required"] = "auto"
     """``auto``: clients are asked for a certificate while the registry knows trust anchors or registered certificates;
     ``required``: a handshake without one fails; ``off``: none is asked for."""
-    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(listed)] = ()
     """Networks of the proxies in front of the gateway, separated by commas, such as ``10.0.7.0/24``. Their
     ``X-Forwarded-For`` is believed to name the client (for limits of anonymous callers, the access log, the upstream),
     and their ``Client-Cert`` (RFC 9440) its certificate; nobody else's is. They may hold any number of connections."""
@@ -150,11 +151,3 @@ class Settings(BaseSettings):
     def _say_networks(cls, value: str) -> str:
         Networks.parse(value)
         return value
-
-    @field_validator("trusted_proxies", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        """Raises `ValueError`, in words that say what is wrong with a network."""
-        if not isinstance(value, str):
-            return value
-        return [ip_network(part.strip()) for part in value.split(",") if part.strip()]

@@ -76,6 +76,8 @@ class Snapshots(Generic[T]):
     ) -> None:
         self.current: T | None = None
         self.last_error: str | None = None
+        self._lost = False
+        """Whether the log was told that the registry is not followed, and not yet that it is again."""
         """Why the newest attempt to follow the registry failed; ``None`` after one that succeeded."""
         self.refused = 0
         """Snapshots that were fetched or found and not served."""
@@ -150,8 +152,7 @@ class Snapshots(Generic[T]):
         reply = await client.get("/v1/snapshot", params=wait, headers=headers)
         if reply.status_code == 304:
             if self.current is not None and self.current.digest == self._seen:
-                self._confirmed_at = self._clock()
-                self.last_error = None
+                self._confirmed()
             return False
         if reply.status_code in (401, 403):
             raise RegistryRefused(
@@ -163,16 +164,14 @@ class Snapshots(Generic[T]):
         # remember it before it is built: one that is refused is not fetched again until it changes
         self._seen = reply.headers.get("etag", "").strip('"') or None
         if self.current is not None and self.current.digest == self._seen:
-            self._confirmed_at = self._clock()
-            self.last_error = None
+            self._confirmed()
             return False
         try:
             table = await asyncio.to_thread(self._build, reply.content)
         except SnapshotDamaged:
             self._seen = before  # damaged on its way: the next copy may be whole
             raise
-        self._confirmed_at = self._clock()
-        self.last_error = None
+        self._confirmed()
         self._swap(table, "registry")
         try:
             await asyncio.to_thread(keep, self._settings.state_dir, reply.content)
@@ -197,11 +196,19 @@ class Snapshots(Generic[T]):
         self.last_error = f"snapshot refused: {reason}"
         _log.error("snapshot refused", reason=reason)
 
+    def _confirmed(self) -> None:
+        self._confirmed_at = self._clock()
+        self.last_error = None
+        if self._lost:
+            self._lost = False
+            _log.info("registry followed again")
+
     def _failed(self, error: Exception) -> None:
         reason = f"{type(error).__name__}: {error}".rstrip(": ")
         if self.last_error != reason:  # once per outage, not once per attempt
             _log.warning("registry not followed", reason=reason)
         self.last_error = reason
+        self._lost = True
 
 
 class RegistryRefused(Exception):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import ssl
 from base64 import b64decode
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from gateway.settings import Settings
@@ -59,6 +60,18 @@ def _ask_for_certificates(context: ssl.SSLContext, authorities: tuple[bytes, ...
             context.load_verify_locations(cadata=authority)
     except (ValueError, ssl.SSLError) as error:
         raise InvalidCertificate(f"cannot use the trust anchors of the snapshot: {error}") from error
+
+
+def valid_until(settings: Settings) -> datetime | None:
+    """When our own certificate expires; ``None`` where there is none, or it cannot be read now."""
+    from cryptography.x509 import load_pem_x509_certificates  # here: who speaks no TLS need not load it
+
+    if settings.tls_certificate is None:
+        return None
+    try:
+        return load_pem_x509_certificates(settings.tls_certificate.read_bytes())[0].not_valid_after_utc
+    except (OSError, ValueError):
+        return None
 
 
 def authorities_of(snapshot: Snapshot) -> tuple[bytes, ...]:

@@ -254,6 +254,8 @@ class Pool:
 
     def succeeded(self) -> None:
         if self._failed_in_a_row:
+            if self._ejections:
+                _log.info("upstream answers again", upstream=self.address.authority.decode())
             self._failed_in_a_row = self._ejections = 0
             self._open_until = 0.0
         self.probing = False
@@ -268,6 +270,10 @@ class Pool:
         if self._failed_in_a_row >= FAILURES_TO_EJECT and now >= self._open_until:
             self._open_until = now + EJECT_SECONDS[min(self._ejections, len(EJECT_SECONDS) - 1)]
             self._ejections += 1
+            if self._ejections == 1:  # once per outage: while it lasts, probes fail and eject anew
+                _log.warning(
+                    "upstream ejected", upstream=self.address.authority.decode(), failures=self._failed_in_a_row
+                )
 
     @property
     def now(self) -> float:

@@ -18,6 +18,7 @@ from gateway.idempotency import open_answers
 from gateway.otlp import Tracer
 from gateway.settings import Settings
 from gateway.telemetry import Sample, Telemetry
+from gateway.tls import valid_until
 from gateway.upstream import Upstreams
 from gateway.usage import Usage
 from gateway.visitors import Visitors
@@ -59,6 +60,9 @@ class Worker:
         self.scheme = b"http" if settings.tls_certificate is None else b"https"
         self.knows_certificates = settings.tls_certificate is not None or bool(settings.trusted_proxies)
         """Whether a connection may show a client certificate at all."""
+        until = valid_until(settings)
+        self.certificate_until = None if until is None else int(until.timestamp())
+        """When our own certificate expires, of the file as it was when this worker started."""
         self.connections: set[Swept] = set()
         self.visitors = Visitors(settings.max_connections_per_address, settings.trusted_proxies)
         self._places: dict[Swept, str] = {}
@@ -132,6 +136,11 @@ class Worker:
             ("held_refusals", [], self.budget.refusals),
             ("idempotency_lost", [], int(self.answers.lost)),
             *(("idempotency_keys", [outcome], n) for outcome, n in self.key_counts.items()),
+            *(
+                ()
+                if self.certificate_until is None
+                else (("tls_certificate_expiry_seconds", [], self.certificate_until),)
+            ),
         ]
 
     def sweep(self) -> None:

@@ -1,6 +1,6 @@
 """Client assertions: ``private_key_jwt``, RFC 7523 section 3 and RFC 7521 section 5.2.
 
-    judge(unit, assertion, client, *, issuer, endpoint, issuer_only, now) -> (Credential, UsedAssertion)
+    judge(unit, assertion, client, *, issuer, endpoint, issuer_only, longest_life, now) -> (Credential, UsedAssertion)
     claimed(assertion) -> str | None          whom it speaks of; nothing is verified
     spend(unit, used, *, now)                 in a write unit of its own; raises `Conflict` for a replay
 
@@ -30,8 +30,9 @@ from registry.store.records import Credential, UsedAssertion
 
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LONGEST = 8192
-LONGEST_LIFE = 300
-"""Seconds: what was used must be remembered until it expires, and what was stolen works until then."""
+LONGEST_LIFE = 3600
+"""Seconds, unless a setting says otherwise: what was used must be remembered until it expires, and what was stolen
+before it was used works until then."""
 LEEWAY = 10
 _CARRIED_KEYS = ("jwk", "jku", "x5u", "x5c", "crit", "b64", "zip")
 _TYPED = "client-authentication+jwt"
@@ -43,7 +44,15 @@ class _Unfit(Exception):
 
 
 def judge(
-    unit: Unit, assertion: str, client: str | None, *, issuer: str, endpoint: str, issuer_only: bool, now: int
+    unit: Unit,
+    assertion: str,
+    client: str | None,
+    *,
+    issuer: str,
+    endpoint: str,
+    issuer_only: bool,
+    longest_life: int = LONGEST_LIFE,
+    now: int,
 ) -> tuple[Credential, UsedAssertion]:
     """The live public key that signed, and what must be spent. `client` is the ``client_id`` beside the assertion.
 
@@ -53,7 +62,7 @@ def judge(
         token = _read(assertion)
         algorithm = _algorithm(token)
         _require_audience(token, issuer, endpoint, issuer_only)
-        expires_at = _expiry(token.claims, now)
+        expires_at = _expiry(token.claims, now, longest_life)
         subject, identifier = _names(token.claims, client)
     except (_Unfit, InvalidToken) as unfit:
         raise Unauthenticated(str(unfit)) from None
@@ -116,14 +125,14 @@ def _require_audience(token: Token, issuer: str, endpoint: str, issuer_only: boo
         raise _Unfit(f"the aud of the assertion must be {issuer} and nothing else")
 
 
-def _expiry(claims: dict[str, Any], now: int) -> int:
+def _expiry(claims: dict[str, Any], now: int, longest_life: int) -> int:
     expires_at = _instant(claims, "exp")
     if expires_at is None:
         raise _Unfit("the assertion does not say when it expires (exp)")
     if now >= expires_at + LEEWAY:
         raise _Unfit("the assertion has expired")
-    if expires_at > now + LONGEST_LIFE + LEEWAY:
-        raise _Unfit(f"the assertion lives too long: exp is at most {LONGEST_LIFE} seconds from now")
+    if expires_at > now + longest_life + LEEWAY:
+        raise _Unfit(f"the assertion lives too long: exp is at most {longest_life} seconds from now")
     for name in ("iat", "nbf"):
         instant = _instant(claims, name)
         if instant is not None and (instant > now + LEEWAY or instant > expires_at):

@@ -44,6 +44,7 @@ class Question:
     issuer: str = ""
     endpoint: str = ""
     issuer_only: bool = False
+    longest_life: int = assertions.LONGEST_LIFE
     certificate: Presented | None = field(default=None, repr=False)
 
     @property
@@ -113,6 +114,7 @@ def _private_key_jwt(unit: Unit, question: Question, now: int) -> Proof:
         issuer=question.issuer,
         endpoint=question.endpoint,
         issuer_only=question.issuer_only,
+        longest_life=question.longest_life,
         now=now,
     )
     return Proof(credential, used)

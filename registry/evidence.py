@@ -27,7 +27,7 @@ from policies.findings import Finding, Report, Severity, Waiver
 from policies.impact import Impact
 from policies.lifecycle import Compared, Transition
 from policies.model.access import Application, Subscription
-from policies.model.contract import Contract
+from policies.model.contract import Contract, Stage
 from policies.model.document import Document
 from policies.rulesets import Ruleset
 from policies.subscribing import HELD
@@ -242,6 +242,7 @@ def weigh(
     """Ask the gates. `subscribers` are the applications that lose the major by this transition, which `ends` it."""
     contract = transition.contract
     held = frozenset(subscribers)
+    live = catalogue.live(unit, contract.name)
     return lifecycle.admit(
         transition,
         lifecycle.Evidence(
@@ -254,7 +255,8 @@ def weigh(
             subscribers=subscribers,
             callers=usage.callers(unit, contract.name, transition.major, held) if ends else (),
             observed_at=unit.uses.observed_at() if ends else None,
-            live_numbers=tuple(version.number for version in catalogue.live(unit, contract.name)),
+            live_numbers=tuple(version.number for version in live),
+            ending_numbers=tuple(version.number for version in live if version.stage is Stage.DEPRECATED),
             owner_exists=unit.teams.get(contract.owner) is not None,
             waivers=waivers.approved(unit, contract.name),
         ),

@@ -9,14 +9,10 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from policies.model.networks import listed
 from policies.outgoing import Networks
 
-
-def _separated(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-Proxies = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_separated)]
+Proxies = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(listed)]
 
 
 class Settings(BaseSettings):
@@ -46,6 +42,9 @@ class Settings(BaseSettings):
     assertion_audience: Literal["issuer", "issuer-or-endpoint"] = "issuer-or-endpoint"
     """What a client assertion (`private_key_jwt`) may be meant for (`aud`): the issuer alone, which is safer, or the
     token endpoint too."""
+    assertion_seconds: int = Field(3600, ge=30, le=86400)
+    """How far ahead a client assertion may expire (`exp`). Each is accepted once, however long it lives; some libraries
+    sign for an hour unless they are told less."""
     signing_algorithm: Literal["ES256", "EdDSA"] = "ES256"
     """What tokens are signed with: ECDSA on P-256, or Ed25519. A change takes effect by rotation."""
     signing_key_days: int = Field(90, ge=0, le=3650)

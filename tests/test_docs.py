@@ -61,6 +61,11 @@ def test_links_lead_somewhere() -> None:
             assert target.startswith("http") or (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def test_decisions_are_numbered_through() -> None:
+    numbers = sorted(path.name[:4] for path in (ROOT / "docs" / "adr").glob("*.md"))
+    assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
+
+
 def test_every_rule_explains_itself() -> None:
     for entry in catalog.entries():
         text = catalog.explain(entry.id)

@@ -1,4 +1,4 @@
-"""The `weighbridge` command. Owns nothing but the list of commands and the way errors leave the process.
+"""The `weighbridge` command. Owns nothing but the list of commands, its order, and the way errors leave the process.
 
 Commands stand in `weighbridge.commands`, one file per subject. Exit codes: `weighbridge.errors.Exit`.
 """
@@ -11,9 +11,10 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import metadata
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from weighbridge.commands import (
     access,
@@ -46,6 +47,36 @@ READER_GONE = 128 + signal.SIGPIPE
 """As a shell tells of a program that wrote to a closed pipe: neither yes nor no."""
 
 
+CHAPTERS = (
+    ("Run", "up registry gateway backends"),
+    ("Judge, without a registry", "lint diff explain"),
+    ("Contracts and their life", "contracts versions apply publish verify submit deprecate retire block unblock"),
+    ("Who may call", "apps subscriptions plans token tokens keygen issuers anchors signing-keys"),
+    ("Who governs, and what happened", "operators audit"),
+    ("Watch", "top usage snapshot"),
+)
+"""How `weighbridge --help` parts its commands. One that no chapter names is listed behind all of them."""
+
+
+class _Chapters(TyperGroup):
+    """Help in chapters: in one long list nobody finds anything."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        listed = {name: self.commands[name] for name in self.list_commands(ctx) if not self.commands[name].hidden}
+        broad = max(map(len, listed))
+        chapters = [(title, names.split()) for title, names in CHAPTERS]
+        told = {name for _, names in chapters for name in names}
+        for title, names in [*chapters, ("More", [name for name in listed if name not in told])]:
+            rows = [
+                (name.ljust(broad), listed[name].get_short_help_str(formatter.width - 6 - broad))
+                for name in names
+                if name in listed
+            ]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
 def _version(asked: bool) -> None:
     if asked:
         print(f"weighbridge {metadata.version('weighbridge')}")
@@ -54,6 +85,7 @@ def _version(asked: bool) -> None:
 
 app = typer.Typer(
     name="weighbridge",
+    cls=_Chapters,
     help="A governed API gateway and contract registry.",
     epilog=EPILOG,
     no_args_is_help=True,

@@ -81,8 +81,9 @@ class Evidence:
     `approver` makes the transition. `subscribers` are the ids of applications with a live subscription to this
     major. `callers` are those that were seen calling the major, with unix seconds of their last call, the latest first;
     `observed_at` is when a gateway last reported any (unix seconds, ``None`` for never). `live_numbers` are all live
-    versions of the contract. `owner_exists` says that the contract's owner is a registered team. `waivers` are those of
-    this contract, expired ones included: gates weigh them at `now`.
+    versions of the contract, `ending_numbers` those of them that are deprecated. `owner_exists` says that the
+    contract's owner is a registered team. `waivers` are those of this contract, expired ones included: gates weigh them
+    at `now`.
     """
 
     now: int
@@ -95,5 +96,6 @@ class Evidence:
     callers: tuple[tuple[str, int], ...] = ()
     observed_at: int | None = None
     live_numbers: tuple[str, ...] = ()
+    ending_numbers: tuple[str, ...] = ()
     owner_exists: bool = True
     waivers: tuple[Waiver, ...] = ()

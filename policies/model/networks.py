@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
+
+
+def listed(value: object) -> object:
+    """What a setting says, ``10.0.7.0/24, 192.0.2.1``, as networks; what is no text stays as it is. Raises
+    `ValueError`, in words that say what is wrong with a network."""
+    if not isinstance(value, str):
+        return value
+    return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
 
 
 @lru_cache(maxsize=4096)

@@ -124,6 +124,7 @@ class Issuer:
             issuer=self._settings.issuer,
             endpoint=base + tokens.TOKEN_PATH,
             issuer_only=self._settings.assertion_audience == "issuer",
+            longest_life=self._settings.assertion_seconds,
             certificate=self._presented(request),
         )
 

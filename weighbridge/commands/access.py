@@ -97,7 +97,7 @@ def create(
     ] = None,
     format: FormatOption = Format.TEXT,
 ) -> int:
-    """Create an application, or change what is given of its scopes, sites, party and tokens."""
+    """Create an application, or change one. What is not given of scopes, sites, party and tokens stays."""
     from weighbridge.client import Refused
 
     client = _client()
@@ -137,7 +137,7 @@ def subscribe(
     dry_run: DryRun = False,
     format: FormatOption = Format.TEXT,
 ) -> int:
-    """Subscribe an application to a contract's major without being asked, or change its plan, sites or end."""
+    """Subscribe an application to a contract's major. Without being asked; or change its plan, sites or end."""
     name, major = major_of(contract)
     if site and all_sites:
         raise CommandError("--site limits and --all-sites lifts the limit: give one of them")
@@ -201,7 +201,7 @@ def add_key(
     label: Annotated[str, typer.Option(help="Whose it is, or where it lies.")] = "",
     format: FormatOption = Format.TEXT,
 ) -> int:
-    """Register a public key: what its owner signs (`private_key_jwt`) gets tokens, and no secret travels."""
+    """Register a public key (`private_key_jwt`). What its owner signs gets tokens, and no secret travels."""
     body = {"kind": "public-key", "public_jwk": read_public_key(file), "label": label}
     held = _client().post(f"/v1/applications/{application}/credentials", body)
     if format is Format.JSON:

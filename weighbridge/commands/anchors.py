@@ -9,7 +9,7 @@ import typer
 
 from weighbridge.commands import DryRun, FormatOption
 from weighbridge.commands.contracts import day
-from weighbridge.errors import Exit
+from weighbridge.errors import CommandError, Exit
 from weighbridge.printing import Format, out, say_json, table
 
 Anchor = Annotated[str, typer.Argument(metavar="ANCHOR")]
@@ -44,7 +44,10 @@ def list_anchors(format: FormatOption = Format.TEXT) -> int:
 @anchors.command("put")
 def put(anchor: Anchor, file: File, dry_run: DryRun = False, format: FormatOption = Format.TEXT) -> int:
     """Create or replace a trust anchor. It names nobody yet: `weighbridge apps certificate` does."""
-    body = {"certificates": file.read_text("utf-8", "replace")}
+    text = file.read_text("utf-8", "replace")
+    if "PRIVATE KEY" in text:
+        raise CommandError(f"{file} holds a private key, which never leaves its owner; give the certificates alone")
+    body = {"certificates": text}
     held: dict[str, Any] = _client().put(f"/v1/trust-anchors/{anchor}", body, dry_run=dry_run)
     if format is Format.JSON:
         say_json(held)

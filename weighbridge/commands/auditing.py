@@ -22,7 +22,7 @@ audits = typer.Typer(rich_markup_mode=None)
 
 
 def register(app: typer.Typer) -> None:
-    app.add_typer(audits, name="audit", help="Who changed what, when and why; and whether that is all of it.")
+    app.add_typer(audits, name="audit", help="Who changed what, when and why; is the log whole?")
 
 
 @audits.callback(invoke_without_command=True)
@@ -51,11 +51,9 @@ def audit(
 
 @audits.command()
 def export(
-    file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="Where to; standard output if left out.")
-    ] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="Where to; standard output if left out.")] = None,
 ) -> int:
-    """Write the whole log as JSON Lines, oldest first, each row with its hash."""
+    """Write the whole log as JSON Lines. Oldest first, each row with its hash."""
     lines = (line + b"\n" for line in _exported())
     if file is None:
         for line in lines:
@@ -70,14 +68,14 @@ def export(
 @audits.command()
 def verify(
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="An export; the registry's log if left out.", exists=True)
+        Path | None, typer.Argument(metavar="FILE", help="An export; the registry's log if left out.", exists=True)
     ] = None,
     head: Annotated[
         list[str] | None, typer.Option(help="A head noted earlier, which must still be in the chain. May be repeated.")
     ] = None,
     format: FormatOption = Format.TEXT,
 ) -> int:
-    """Prove that the log is whole: every row as it was written, none missing, none added in between.
+    """Prove that the log is whole. Every row as it was written, none missing, none added in between.
 
     Keep the head that is printed somewhere else, and name it next time: nobody can then have cut off or rewritten what
     led to it.

@@ -30,7 +30,7 @@ def register(_app: typer.Typer) -> None:
 
 @apps.command("contracts")
 def contracts(application: Application, format: FormatOption = Format.TEXT) -> int:
-    """List what an application may call: the version it gets of each major, and where."""
+    """List what an application may call. The version it gets of each major, and where."""
     items = list(_client().items(f"/v1/applications/{application}/contracts"))
     if format is Format.JSON:
         say_json(items)
@@ -60,7 +60,7 @@ def contract(
     out: Annotated[Path | None, typer.Option(help="Write it to this file instead of standard output.")] = None,
     format: Annotated[Syntax | None, typer.Option(help="By default what FILE ends in, else yaml.")] = None,
 ) -> int:
-    """Print the OpenAPI document of a contract as it holds for one application: only what it may call."""
+    """Print a contract as it holds for one application. An OpenAPI document with only what it may call."""
     name, major = split_reference(reference)
     if major is not None and not major.isdecimal():
         raise CommandError(f"{reference!r} is not CONTRACT or CONTRACT@MAJOR, e.g. shipment or shipment@1")

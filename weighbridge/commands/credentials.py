@@ -34,7 +34,7 @@ def rotate(
     reason: Annotated[str | None, typer.Option(help="Why; it is kept in the audit log.")] = None,
     format: FormatOption = Format.TEXT,
 ) -> int:
-    """Replace an API key or client secret by a new one, shown once; both are good until the overlap is over."""
+    """Replace an API key or client secret by a new one. It is shown once; both are good until the overlap is over."""
     from weighbridge.client import Client
 
     given = {"label": label, "expires_at": expires, "reason": reason}
@@ -70,11 +70,14 @@ def certificate(
     expires: Expires = None,
     format: FormatOption = Format.TEXT,
 ) -> int:
-    """Let a client certificate speak for the application (mutual TLS): this one, or any an anchor issues for a name."""
+    """Let a client certificate speak for the application. This one, or any that an anchor issues for a name."""
     from weighbridge.client import Client
 
+    text = None if file is None else file.read_text("utf-8", "replace")
+    if text is not None and "PRIVATE KEY" in text:
+        raise CommandError(f"{file} holds a private key, which never leaves its owner; give the certificate alone")
     given = {
-        "certificate": None if file is None else file.read_text("utf-8", "replace"),
+        "certificate": text,
         "anchor": anchor,
         "subject_dn": subject_dn,
         "san_dns": san_dns,

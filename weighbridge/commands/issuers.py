@@ -81,7 +81,7 @@ def add(
     dry_run: DryRun = False,
     format: FormatOption = Format.TEXT,
 ) -> int:
-    """Believe tokens of a foreign issuer, or change what is believed of it."""
+    """Believe a foreign issuer's tokens, or change what of them."""
     from weighbridge.issuer_presets import body_of
 
     client = _client()
@@ -129,7 +129,7 @@ def discover(
     url: Annotated[str, typer.Argument(metavar="URL", help="The issuer, or the address of its metadata.")],
     format: FormatOption = Format.TEXT,
 ) -> int:
-    """Read what an issuer says of itself, with the registry's eyes; change nothing."""
+    """Read what an issuer says of itself. With the registry's eyes; changes nothing."""
     found = _client().post("/v1/issuer-metadata", {"url": url})
     if format is Format.JSON:
         say_json(found)

@@ -189,7 +189,7 @@ def verify(
 
 def explain(
     rule: Annotated[
-        str | None, typer.Argument(metavar="[RULE]", help="e.g. compat.response-property-removed; none lists all.")
+        str | None, typer.Argument(metavar="RULE", help="e.g. compat.response-property-removed; none lists all.")
     ] = None,
     format: FormatOption = Format.TEXT,
 ) -> int:

@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 @signing_keys.command("list")
 def list_keys(format: FormatOption = Format.TEXT) -> int:
-    """List the keys that sign, will sign, or are published until their last token has expired."""
+    """List the keys that are published. They sign, will sign, or stay until their last token has expired."""
     items = list(_client().items("/v1/signing-keys"))
     if format is Format.JSON:
         say_json(items)
@@ -62,7 +62,7 @@ def withdraw(
     reason: Annotated[str | None, typer.Option(help="Why; it stands in the audit log.")] = None,
     format: FormatOption = Format.TEXT,
 ) -> int:
-    """Publish a key no longer, because it got out: what it signed is refused within two seconds."""
+    """Publish a key no longer, because it got out. What it signed is refused within two seconds."""
     _client().delete(f"/v1/signing-keys/{kid}", reason=reason)
     if format is Format.JSON:
         say_json({"kid": kid, "withdrawn": True})
@@ -80,7 +80,7 @@ def keygen(
         bool, typer.Option("--secrets", help="Print a key for WEIGHBRIDGE_REGISTRY_SECRETS_KEY instead.")
     ] = False,
 ) -> int:
-    """Make a key for an application to sign with: the private half into FILE, the public half (a JWK) printed."""
+    """Make a key for an application to sign with. FILE gets the private half; the public one (a JWK) is printed."""
     if secrets == (file is not None):
         raise CommandError("name the FILE of the private key, or ask for --secrets")
     if file is None:

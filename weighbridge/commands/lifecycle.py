@@ -59,14 +59,14 @@ def retire(
 
 def block(
     reference: Reference,
-    reason: Annotated[str, typer.Option(help="Why, in words for callers: they read it in the 503.")],
+    reason: Annotated[str, typer.Option(help="Why; goes into the audit log, callers do not read it.")],
     until: Annotated[
         str | None, typer.Option(help="Instant at which it lifts by itself, e.g. 2027-01-31T18:00:00Z.")
     ] = None,
     dry_run: DryRun = False,
     format: FormatOption = Format.TEXT,
 ) -> int:
-    """Switch a version off for now: callers get 503 with Retry-After."""
+    """Switch a version off for now. Callers get 503 with Retry-After."""
     return _move(reference, "block", {"reason": reason, "until": until}, dry_run, format)
 
 

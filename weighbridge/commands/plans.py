@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -76,7 +77,12 @@ def show(plan: Name, format: FormatOption = Format.TEXT) -> int:
 
 @plans.command("put")
 def put(
-    file: Annotated[Path, typer.Argument(help="YAML or JSON: a plan as `plans show --format json` prints it.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="YAML or JSON, as `plans show --format json` prints it; - for standard input."
+        ),
+    ],
     dry_run: DryRun = False,
     format: FormatOption = Format.TEXT,
 ) -> int:
@@ -134,7 +140,7 @@ def _read(file: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        body = yaml.safe_load(file.read_text("utf-8"))
+        body = yaml.safe_load(sys.stdin.read() if str(file) == "-" else file.read_text("utf-8"))
     except OSError as error:
         raise CommandError(f"{file}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -147,7 +147,7 @@ def pin(
     dry_run: DryRun = False,
     format: FormatOption = Format.TEXT,
 ) -> int:
-    """Serve an application one version of the major, whatever the others get. Ends what it tries."""
+    """Serve an application one version of its major. Whatever the others get; ends what it tries."""
     return _choose(application, contract, {"pin": version}, dry_run, format)
 
 
@@ -166,7 +166,7 @@ def try_(
     dry_run: DryRun = False,
     format: FormatOption = Format.TEXT,
 ) -> int:
-    """Let an application try a newer version; the gateway takes it away again when too many calls fail (5 %)."""
+    """Let an application try a newer version. The gateway takes it away when too many calls fail (5 %)."""
     rule = {"minimum": minimum, "window": window, "max_percent": max_percent, "max_over_base": max_over_base}
     if max_percent is None and max_over_base is None:
         rule["max_percent"] = 5

@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
 def top(
     gateways: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[URL]...", help=f"Admin addresses of gateways; that of `up`, else {DEFAULT}."),
+        typer.Argument(metavar="URL", help=f"Admin addresses of gateways; that of `up`, else {DEFAULT}."),
     ] = None,
     interval: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.2, max=60)] = 2.0,
     sort: Annotated[Sort, typer.Option(help="What comes first.")] = Sort.RATE,

@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 def usage(
     contract: Annotated[
-        str | None, typer.Argument(metavar="[CONTRACT[@MAJOR]]", help="Only calls of it, e.g. shipment or shipment@1.")
+        str | None, typer.Argument(metavar="CONTRACT[@MAJOR]", help="Only calls of it, e.g. shipment or shipment@1.")
     ] = None,
     application: Annotated[str | None, typer.Option(help="Only calls by this application.")] = None,
     days: Annotated[int, typer.Option(help="Of how many days, today (UTC) included.", min=1, max=3660)] = 30,

@@ -15,8 +15,6 @@ from typing import Any
 from weighbridge.watching.readings import Reading
 
 _COUNTERS = ("requests_total", "request_seconds_bucket", "usage_total", "refusals_total", "upstream_failures_total")
-SORTS = ("rate", "errors", "latency", "name")
-"""The orders in which routes and consumers can be shown."""
 
 
 @dataclass(frozen=True, kw_only=True)

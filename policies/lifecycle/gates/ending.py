@@ -33,21 +33,28 @@ def _goes_on(transition: Transition, evidence: Evidence) -> bool:
         case(Action.DEPRECATE, successor=None),
         case(Action.DEPRECATE, successor="3"),
         case(Action.DEPRECATE, successor="1.0.0"),
+        case(Action.DEPRECATE, successor="2", ending_numbers=("2.0.0",)),
     ),
 )
 def successor_named(transition: Transition, evidence: Evidence, options: Mapping[str, Any]) -> Iterator[Refusal]:
-    """A deprecated version names a live successor: a newer version, or another major.
+    """A deprecated version names a live successor: a newer version, or another major, that is not deprecated itself.
 
-    Every reply carries a link to it. A deprecation without a way out only worries people.
+    Every reply carries a link to it. A deprecation without a way out only worries people, and one that leads to the
+    next deprecation has them move twice.
     """
     successor = transition.successor
     own = precedence(transition.number)
-    others = [n for n in evidence.live_numbers if major_of(n) != transition.major or precedence(n) > own]
+    staying = [n for n in evidence.live_numbers if n not in evidence.ending_numbers]
+    others = [n for n in staying if major_of(n) != transition.major or precedence(n) > own]
     majors = sorted({major_of(n) for n in others} - {transition.major})
     choices = [*map(str, majors), *sorted(others, key=precedence)]
     if successor in choices:
         return
-    said = f"{successor} is not a live version beside {transition.number}" if successor else "no successor is named"
+    said = (
+        f"{successor} is not a live version beside {transition.number} that stays"
+        if successor
+        else "no successor is named"
+    )
     yield Refusal(said, f"name one of {', '.join(choices)}" if choices else "publish the successor first")
 
 

@@ -80,6 +80,7 @@ def test_a_unit_stands_at_the_end_of_its_name() -> None:
 def test_a_counter_of_bytes_or_seconds_tells_its_unit_and_no_other_metric_has_one() -> None:
     assert {metric for metric in METRICS if metric.endswith(BASE_UNITS)} == {
         "request_seconds", "upstream_seconds", "request_bytes", "response_bytes", "snapshot_age_seconds", "held_bytes",
+            "tls_certificate_expiry_seconds",
     }  # fmt: skip
 
 

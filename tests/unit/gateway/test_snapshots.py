@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from pydantic import SecretStr
 
 from gateway import snapshots as module
@@ -252,9 +253,11 @@ def test_after_an_outage_the_first_question_is_not_held(tmp_path: Path) -> None:
                 await follower.until(lambda: follower.swaps == [1])
                 registry.failing = 503
                 registry.publish(feed(1))
-                await follower.until(lambda: snapshots.last_error is not None)
-                registry.failing = None
-                await follower.until(lambda: snapshots.last_error is None)
+                with structlog.testing.capture_logs() as logs:
+                    await follower.until(lambda: snapshots.last_error is not None)
+                    registry.failing = None
+                    await follower.until(lambda: snapshots.last_error is None)
+                assert [line["event"] for line in logs] == ["registry not followed", "registry followed again"]
         targets = [target for target, _ in registry.requests]
         assert targets[1] == f"/v1/snapshot?wait={module.WAIT_SECONDS}"
         assert "/v1/snapshot" in targets[2:]

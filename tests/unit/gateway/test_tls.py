@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from gateway.counters.memory import MemoryCounters
 from gateway.keys import KeyRing
 from gateway.pipeline import Pipeline, Table
 from gateway.settings import Settings
-from gateway.tls import InvalidCertificate, authorities_of, tls_context
+from gateway.tls import InvalidCertificate, authorities_of, tls_context, valid_until
 from policies.model.access import Certificate, TrustAnchor
 from policies.model.snapshot import SnapshotRefused
 from tests.certificates import authority, made
@@ -83,3 +84,11 @@ def test_a_snapshot_whose_certificates_are_none_is_refused(more: dict[str, objec
 def test_what_handshakes_cannot_be_made_with_keeps_nobody_from_being_served(tmp_path: Path) -> None:
     pipeline = Pipeline(MemoryCounters(), KeyRing(), settings(tmp_path))
     assert tls(table(of=pipeline, certificates=(Certificate(id="x", application="app", der="AAAA"),))) is None
+
+
+def test_when_our_own_certificate_expires_is_known(tmp_path: Path) -> None:
+    until = datetime(2031, 2, 3, 4, 5, 6, tzinfo=UTC)
+    host = made("CN=localhost", until=until).file(tmp_path, CA)
+    assert valid_until(Settings(tls_certificate=host)) == until
+    assert valid_until(Settings()) is None
+    assert valid_until(Settings(tls_certificate=tmp_path / "away.pem")) is None

@@ -9,6 +9,7 @@ import threading
 from dataclasses import replace
 
 import pytest
+import structlog
 
 from gateway.line import MAX_REPLY_HEAD
 from gateway.names import Names
@@ -390,6 +391,24 @@ async def test_many_that_fail_together_eject_an_upstream_once() -> None:
         backend.handler = echo
         g.worker.upstreams.now += EJECT_SECONDS[0] + 0.1
         assert (await peers[0].ask(GET)).status == 200
+
+
+@on_loop
+async def test_the_log_says_once_that_an_upstream_is_ejected_and_that_it_answers_again() -> None:
+    async with Backend(never) as backend, gate(OneUpstream(backend.url, spec=spec(first_byte_timeout=0.05))) as g:
+        peer = await g.connect()
+        with structlog.testing.capture_logs() as logs:
+            for _ in range(FAILURES_TO_EJECT):
+                assert (await peer.ask(GET)).status == 504
+            g.worker.upstreams.now += EJECT_SECONDS[0] + 0.1
+            assert (await peer.ask(GET)).status == 504  # the probe
+            backend.handler = echo
+            g.worker.upstreams.now += 60.0
+            assert (await peer.ask(GET)).status == 200
+            assert (await peer.ask(GET)).status == 200
+        told = [(line["event"], line["upstream"]) for line in logs]
+        where = backend.url.removeprefix("http://")
+        assert told == [("upstream ejected", where), ("upstream answers again", where)]
 
 
 async def _answer_ok(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -9,10 +9,12 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
-from weighbridge.cli import main
+from weighbridge.cli import CHAPTERS, app, main
 from weighbridge.errors import Exit
 
 DOCUMENT = """\
@@ -280,3 +282,45 @@ def test_a_finding_is_shown_beside_its_line(capsys: pytest.CaptureFixture[str]) 
     pair("{type: integer}", "{type: boolean}")
     _, printed, _ = run(capsys, "diff", "old.yaml", "new.yaml", "--format", "github")
     assert printed.startswith("::error file=new.yaml,line=7,title=compat.type-changed::GET /a: ")
+
+
+def test_every_command_stands_in_one_chapter_of_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    named = [name for _, names in CHAPTERS for name in names.split()]
+    assert sorted(named) == sorted(commands_of(typer.main.get_command(app)))
+    _, printed, _ = run(capsys, "--help")
+    assert all(f"{title}:\n" in printed for title, _ in CHAPTERS)
+    assert "More:" not in printed
+
+
+def test_no_line_of_a_list_of_commands_is_cut_off(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    cut = []
+    for name, command in ("", typer.main.get_command(app)), *commands_of(typer.main.get_command(app)).items():
+        if commands_of(command):
+            _, printed, _ = run(capsys, *name.split(), "--help")
+            cut += [line for line in printed.splitlines()[1:] if line.endswith("...")]
+    assert cut == []
+
+
+def test_an_optional_argument_has_one_pair_of_brackets(capsys: pytest.CaptureFixture[str]) -> None:
+    _, printed, _ = run(capsys, "explain", "--help")
+    assert printed.startswith("Usage: weighbridge explain [OPTIONS] [RULE]\n")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("apps", "certificate", "edi-bridge", "--file"), ("anchors", "put", "oakhurst"), ("apps", "add-key", "a")],
+)
+def test_a_private_key_is_not_sent_to_be_refused(
+    capsys: pytest.CaptureFixture[str], command: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "own.pem").write_text("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+    code, _, error = run(capsys, *command, "own.pem")
+    assert code == Exit.UNREADABLE
+    assert "a private key, which never leaves its owner" in error
+
+
+def commands_of(command: Any) -> dict[str, Any]:
+    return getattr(command, "commands", {})

@@ -24,11 +24,6 @@ def quantity(value: Decimal | int | str, unit: str) -> dict[str, str]:
     return {"value": plain(Decimal(value)), "unit": unit}
 
 
-def value_of(raw: dict[str, Any]) -> Decimal:
-    """The number inside a `Quantity` or a `Money` (``amount``)."""
-    return Decimal(raw["value"] if "value" in raw else raw["amount"])
-
-
 def money(amount: Decimal, currency: str) -> dict[str, str]:
     """A total: rounded once, half up, to the two minor digits of USD and CAD."""
     return {"amount": str(amount.quantize(Decimal("0.01"), ROUND_HALF_UP)), "currency": currency}

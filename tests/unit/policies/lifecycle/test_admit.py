@@ -147,7 +147,7 @@ def test_a_document_without_operations_is_not_clean() -> None:
 
 def test_a_deprecation_says_which_successors_there_are() -> None:
     (finding,) = found(Action.DEPRECATE, successor="4", live_numbers=("1.0.0", "1.1.0", "2.0.0", "10.0.0"))
-    assert finding.message == "4 is not a live version beside 1.0.0"
+    assert finding.message == "4 is not a live version beside 1.0.0 that stays"
     assert finding.fix == "name one of 2, 10, 1.1.0, 2.0.0, 10.0.0"
 
 
