@@ -38,11 +38,12 @@ bench-differs: .venv/dev ## measure our differ beside those on PyPI and npm (nee
 
 check: static test ## exactly what CI runs
 
-static: .venv/dev ## format, lint, types, layers, lock
+static: .venv/dev ## format, lint, types, layers, what the compiler asks for
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m gateway.native --check
 	$(BIN)/hadolint docker/Dockerfile
 
 format: .venv/dev ## rewrite the source in the one format

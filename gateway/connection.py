@@ -302,7 +302,7 @@ class Connection(asyncio.Protocol):
         else:
             self._state = _BODY
             self._body_since, self._body_received = self._worker.now, 0
-            self.deadline = self._worker.body_deadline(self._body_since, 0)
+            self.deadline = self._body_since + self._worker.body_patience
         peer = self._peer
         if self._trusted:
             peer = self._worker.visitors.behind(peer, requests.fields)

@@ -149,7 +149,10 @@ class Snapshots(Generic[T]):
         before = self._seen
         headers = {} if before is None else {"If-None-Match": f'"{before}"'}
         wait = {"wait": str(WAIT_SECONDS)} if hold and before is not None else {}
-        reply = await client.get("/v1/snapshot", params=wait, headers=headers)
+        async with client.stream("GET", "/v1/snapshot", params=wait, headers=headers) as reply:
+            # read piece by piece, because a reply that has read itself keeps its content, is a cycle, and would be
+            # frozen with the snapshot that is built from it: all of it would be kept for ever, swap by swap
+            content = b"".join([piece async for piece in reply.aiter_bytes()])
         if reply.status_code == 304:
             if self.current is not None and self.current.digest == self._seen:
                 self._confirmed()
@@ -167,14 +170,14 @@ class Snapshots(Generic[T]):
             self._confirmed()
             return False
         try:
-            table = await asyncio.to_thread(self._build, reply.content)
+            table = await asyncio.to_thread(self._build, content)
         except SnapshotDamaged:
             self._seen = before  # damaged on its way: the next copy may be whole
             raise
         self._confirmed()
         self._swap(table, "registry")
         try:
-            await asyncio.to_thread(keep, self._settings.state_dir, reply.content)
+            await asyncio.to_thread(keep, self._settings.state_dir, content)
         except OSError as error:
             _log.error("snapshot not kept", reason=str(error))
         return True

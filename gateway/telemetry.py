@@ -16,9 +16,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from msgspec import Struct
-from msgspec.json import Encoder
-
+from gateway.records import AccessRecord, encode_records
 from gateway.sink import Sink
 from policies.model.generated import without_secrets
 from policies.traffic import Exchange, Fault
@@ -48,37 +46,6 @@ class Series:
         self.received = 0
         self.sent = 0
         self.unevaluated = {"request": 0, "response": 0}
-
-
-class AccessRecord(Struct, tag_field="event", tag="access", omit_defaults=True, gc=False):
-    """One exchange as one line of JSON, member by member; what does not apply is left out."""
-
-    at: str
-    request_id: str
-    method: str
-    path: str
-    status: int
-    ms: float
-    received: int
-    sent: int
-    peer: str
-    upstream_ms: float | None = None
-    contract: str | None = None
-    major: str | None = None
-    operation: str | None = None
-    version: str | None = None
-    site: str | None = None
-    application: str | None = None
-    credential: str | None = None
-    problem: str | None = None
-    request_faults: list[str] | None = None
-    response_faults: list[str] | None = None
-    aborted: bool | None = None
-    trace_id: str | None = None
-    """The caller's; a trace that began here has the request's id."""
-
-
-encode_records = Encoder().encode_lines
 
 
 class Telemetry:

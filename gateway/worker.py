@@ -57,6 +57,10 @@ class Worker:
         self.key_counts: dict[str, int] = {}
         """Calls with an idempotency key, by what became of the key."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self.body_patience = settings.body_idle_seconds
+        """Seconds until the first bytes of a body have to be here."""
+        if settings.min_body_rate:
+            self.body_patience = min(self.body_patience, settings.body_grace_seconds)
         self.scheme = b"http" if settings.tls_certificate is None else b"https"
         self.knows_certificates = settings.tls_certificate is not None or bool(settings.trusted_proxies)
         """Whether a connection may show a client certificate at all."""

@@ -87,9 +87,17 @@ class Tokens:
         revoked: Iterable[RevokedToken] = (),
     ) -> None:
         self._issuers = {issuer.issuer: (issuer, source, Rules(issuer)) for issuer, source in issuers}
-        self._subjects: dict[tuple[str, str], dict[str, Subject]] = {}
+        # by issuer and name; nearly every name has one credential, and then stands for it without a list around
+        self._subjects: dict[str, dict[str, Subject | list[Subject]]] = {}
         for subject in subjects:
-            self._subjects.setdefault((subject.issuer, subject.subject), {})[subject.id] = subject
+            named = self._subjects.setdefault(subject.issuer, {})
+            known = named.get(subject.subject)
+            if known is None:
+                named[subject.subject] = subject
+            elif isinstance(known, list):
+                known.append(subject)
+            else:
+                named[subject.subject] = [known, subject]
         self._revoked = frozenset((token.issuer, token.jti) for token in revoked)
         self._callers = callers
         self._memory = memory
@@ -240,16 +248,17 @@ class Tokens:
         exchange.caller = caller
 
     def _subject(self, name: str | None, claims: dict[str, Any], issuer: Issuer, now: float) -> Subject:
-        credentials = None if name is None else self._subjects.get((issuer.issuer, name))
-        if not credentials:
+        known = None if name is None else self._subjects.get(issuer.issuer, {}).get(name)
+        if known is None:
             raise InvalidToken("The token's subject is no application here.")
+        credentials = known if isinstance(known, list) else [known]
         if issuer.embedded and "cid" in claims:
             # tokens of the embedded issuer name the secret they were bought with: they die with it; elsewhere the claim
             # means something else, such as the client
             cid = claims["cid"]
-            live = credentials.get(cid) if isinstance(cid, str) else None
+            live = next((s for s in credentials if s.id == cid), None)
         else:
-            live = next((s for s in credentials.values() if s.expires_at is None or now < s.expires_at), None)
+            live = next((s for s in credentials if s.expires_at is None or now < s.expires_at), None)
         if live is None or (live.expires_at is not None and now >= live.expires_at):
             raise InvalidToken("The credential behind this token was revoked or has expired.")
         return live

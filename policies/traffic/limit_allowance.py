@@ -79,8 +79,8 @@ class Allowance:
     def _turn(self, now: float) -> None:
         periods = {limit.period for limit in self.plan.limits if limit.period is not None}
         self._spans = {period: span(period, self._zone, now) for period in periods}
-        self._since = max(found.since for found in self._spans.values())
-        self._until = min(found.until for found in self._spans.values())
+        self._since = float(max(found.since for found in self._spans.values()))
+        self._until = float(min(found.until for found in self._spans.values()))
         self._by_operation.clear()
         self._charges.clear()
 

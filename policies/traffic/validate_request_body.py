@@ -192,7 +192,7 @@ def _names_are_single(body: bytes, value: Any) -> bool:
         kept = orjson.dumps(value).count(b":")
     except orjson.JSONEncodeError:  # nested more deeply than it writes
         return False
-    return kept == body.count(b":") and b"\\u003" not in body
+    return kept == body.count(b":") and (b"\\" not in body or b"\\u003" not in body)
 
 
 UNDECLARED_BODY = Fault("/body", "UNDECLARED", "The operation takes no body.")

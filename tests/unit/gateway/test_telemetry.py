@@ -10,8 +10,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
 from gateway.exposition import METRICS, expose, merged
+from gateway.records import encode_records
 from gateway.sink import MAX_WAITING, Sink
-from gateway.telemetry import BOUNDS, UNROUTED, Telemetry, encode_records
+from gateway.telemetry import BOUNDS, UNROUTED, Telemetry
 from gateway.usage import Usage
 from policies.model.access import Application
 from policies.traffic import Caller, Exchange, Fault, Problem
