@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import structlog
 from pydantic import SecretStr
@@ -453,3 +454,25 @@ def test_a_swap_from_disk_is_confirmed_by_the_registry(tmp_path: Path) -> None:
         assert registry.requests[0][1]["if-none-match"] == '"' + loads(feed(1))[1] + '"'
 
     asyncio.run(body())
+
+
+def test_nothing_is_kept_of_what_was_fetched_but_what_was_built(tmp_path: Path) -> None:
+    """What is frozen with a snapshot stays for ever: the text it was built from must not be a part of that."""
+
+    async def body() -> None:
+        registry = Registry(feed(1))
+        async with registry.serving():
+            following = Following(tmp_path, registry.url)
+            async with following.running():
+                for revision in (2, 3, 4):
+                    await following.until(lambda revision=revision: following.swaps[-1:] == [revision - 1])
+                    registry.publish(feed(revision))
+                await following.until(lambda: following.swaps[-1:] == [4])
+
+    try:
+        asyncio.run(body())
+        gc.unfreeze()
+        held = [entry for entry in gc.get_objects() if isinstance(entry, httpx.Response) and hasattr(entry, "_content")]
+        assert [entry for entry in held if b'"snapshot"' in entry._content] == []
+    finally:
+        gc.unfreeze()
