@@ -17,6 +17,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Coroutine, Hashable
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -175,7 +176,7 @@ class Pool:
         address, failure = self.address, OSError()
         tls, name = (self.upstreams.tls, address.host) if address.tls else (None, None)
         for place in await self.upstreams.names.addresses(address.host, address.port):
-            refusal = self.upstreams.networks.refuses(place)
+            refusal = self.upstreams.refuses(place, address.port)
             if refusal is not None:
                 failure = OSError(errno.EACCES, refusal)
                 self._tell(refusal)
@@ -311,8 +312,18 @@ class Upstreams:
         self.names = Names()
         self.networks = Networks.parse(settings.upstream_networks)
         """Judged as they are connected to: a name may mean another address tomorrow, or at the next asking."""
+        self._admin_host, self._admin_port = settings.admin_host, settings.admin_port
         self._pools: dict[Hashable, Pool] = {}
         self._tls: ssl.SSLContext | None = None
+
+    def refuses(self, place: str, port: int) -> str | None:
+        """Why an address is not connected to; ``None`` where it may be. The door for operators is nobody's upstream."""
+        if port == self._admin_port:
+            address = ip_address(place)
+            address = getattr(address, "ipv4_mapped", None) or address
+            if address.is_loopback or place == self._admin_host:
+                return f"{place} port {port} is this gateway's own door for operators"
+        return self.networks.refuses(place)
 
     @property
     def tls(self) -> ssl.SSLContext:

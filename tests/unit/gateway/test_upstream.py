@@ -92,6 +92,16 @@ async def test_an_upstream_that_refuses_is_a_502() -> None:
 
 
 @on_loop
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"])
+async def test_the_door_for_operators_is_nobodys_upstream(host: str) -> None:
+    async with Backend() as backend:
+        port = int(backend.url.rpartition(":")[2])
+        async with gate(OneUpstream(f"http://{host}:{port}"), admin_port=port) as g:
+            assert slug(await g.ask(GET)) == "upstream-unreachable"
+        assert backend.seen == []
+
+
+@on_loop
 async def test_an_upstream_whose_name_is_unknown_is_a_502() -> None:
     async with gate(OneUpstream("http://no-such-host.invalid:1")) as g:
         assert slug(await g.ask(GET)) == "upstream-unreachable"
