@@ -282,7 +282,7 @@ def test_a_foreign_issuer_from_zero_to_first_governed_call(
         ("issuers discover https://169.254.169.254/", 2, "never connected to"),
         ("issuers discover http://127.0.0.1:9/", 1, "cannot be connected to"),
         ("issuers add x --audience a --url https://idp.example", 2, "--jwks-uri"),
-        ("issuers add x --audience a --preset okta", 2, "there is no preset 'okta'"),
+        ("issuers add x --audience a --preset ping", 2, "there is no preset 'ping'"),
         ("issuers add x --audience a --preset entra", 2, "needs --tenant"),
         ("issuers add x --audience a --preset entra --tenant common", 2, "is no tenant"),
         ("issuers add x --audience a --preset auth0 --domain https://x.eu.auth0.com", 2, "a domain such as"),
