@@ -9,7 +9,6 @@ The first two are idempotent, and refuse what speaks for another application alr
 
 from __future__ import annotations
 
-import secrets
 from base64 import b64encode
 from typing import Any
 
@@ -21,7 +20,7 @@ from policies.model.certificate import InvalidCertificate
 from policies.traffic.authenticate_callers import Callers
 from policies.traffic.authenticate_certificate import Certificates, Presented
 from registry import credentials
-from registry.audit import Actor, Saved, record
+from registry.audit import Actor, Saved
 from registry.compiler import certificate_of
 from registry.errors import Conflict, Invalid, Unauthenticated
 from registry.permissions import require_role
@@ -124,22 +123,6 @@ def _add(unit: Unit, actor: Actor, application: str, now: int, *, subject: str, 
         after = msgspec.structs.replace(other, label=fields["label"], expires_at=fields["expires_at"])
         if after == other:
             return Saved(other, created=False, changed=False)
-        unit.credentials.put(after)
-        record(unit, actor, "credential.change", _path(after), before=other, after=after, now=now)
-        return Saved(after, created=False, changed=True)
-    credential = Credential(
-        id=secrets.token_hex(6),
-        application=application,
-        kind="certificate",
-        subject=subject,
-        created_at=now,
-        created_by=actor.name,
-        **fields,
-    )
-    unit.credentials.add(credential)
-    record(unit, actor, "credential.create", _path(credential), after=credential, now=now)
+        return credentials.change(unit, actor, other, after, now=now)
+    credential = credentials.create(unit, actor, application, "certificate", now=now, subject=subject, **fields)
     return Saved(credential, created=True, changed=True)
-
-
-def _path(credential: Credential) -> str:
-    return f"applications/{credential.application}/credentials/{credential.id}"

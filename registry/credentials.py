@@ -92,19 +92,17 @@ def add_public_key(
     require_sound(unit, actor, application, label, expires_at, now)
     if unit.credentials.count(digest=digest):
         raise Conflict("that key was registered before, perhaps for another application; make a new one")
-    credential = Credential(
-        id=secrets.token_hex(6),
-        application=application,
-        kind="public-key",
+    credential = create(
+        unit,
+        actor,
+        application,
+        "public-key",
+        now=now,
         label=label,
         digest=digest,
         public_jwk=jwk,
-        created_at=now,
-        created_by=actor.name,
         expires_at=expires_at,
     )
-    unit.credentials.add(credential)
-    record(unit, actor, "credential.create", _subject(credential), after=credential, now=now)
     return Saved(credential, created=True, changed=True)
 
 
@@ -137,22 +135,18 @@ def add_subject(
         if other.expires_at == expires_at and other.label == label:
             return Saved(other, created=False, changed=False)
         after = msgspec.structs.replace(other, expires_at=expires_at, label=label)
-        unit.credentials.put(after)
-        record(unit, actor, "credential.change", _subject(after), before=other, after=after, now=now)
-        return Saved(after, created=False, changed=True)
-    credential = Credential(
-        id=secrets.token_hex(6),
-        application=application,
-        kind="subject",
+        return change(unit, actor, other, after, now=now)
+    credential = create(
+        unit,
+        actor,
+        application,
+        "subject",
+        now=now,
         label=label,
         issuer=issuer,
         subject=subject,
-        created_at=now,
-        created_by=actor.name,
         expires_at=expires_at,
     )
-    unit.credentials.add(credential)
-    record(unit, actor, "credential.create", _subject(credential), after=credential, now=now)
     return Saved(credential, created=True, changed=True)
 
 
@@ -215,18 +209,17 @@ def _issue(
     require_sound(unit, actor, application, label, expires_at, now)
     id_ = secrets.token_hex(6)
     secret = compose(prefix, id_, secrets.token_hex(32))
-    credential = Credential(
-        id=id_,
-        application=application,
-        kind=kind,
+    credential = create(
+        unit,
+        actor,
+        application,
+        kind,
+        now=now,
+        id_=id_,
         label=label,
         digest=secret_digest(secret),
-        created_at=now,
-        created_by=actor.name,
         expires_at=expires_at,
     )
-    unit.credentials.add(credential)
-    record(unit, actor, "credential.create", _subject(credential), after=credential, now=now)
     return Issued(credential=credential, secret=secret)
 
 
@@ -239,6 +232,30 @@ def require_sound(unit: Unit, actor: Actor, application: str, label: str, expire
     live = [entry for entry in unit.credentials.all(application=application, revoked_at=None) if entry.is_live(now)]
     if len(live) >= _MOST_LIVE:
         raise Conflict(f"the application {application} has {_MOST_LIVE} live credentials; revoke one first")
+
+
+def create(
+    unit: Unit, actor: Actor, application: str, kind: CredentialKind, *, now: int, id_: str | None = None, **fields: Any
+) -> Credential:
+    """Keep a new credential, and record that. What holds for one was asked before (`require_sound`)."""
+    made = Credential(
+        id=id_ or secrets.token_hex(6),
+        application=application,
+        kind=kind,
+        created_at=now,
+        created_by=actor.name,
+        **fields,
+    )
+    unit.credentials.add(made)
+    record(unit, actor, "credential.create", _subject(made), after=made, now=now)
+    return made
+
+
+def change(unit: Unit, actor: Actor, before: Credential, after: Credential, *, now: int) -> Saved[Credential]:
+    """Keep a changed credential, and record that."""
+    unit.credentials.put(after)
+    record(unit, actor, "credential.change", _subject(after), before=before, after=after, now=now)
+    return Saved(after, created=False, changed=True)
 
 
 def told_holder(unit: Unit, actor: Actor, credential: Credential) -> str:
